@@ -1,0 +1,149 @@
+"""Everything that can go wrong, as facts; `msctl.cli.errors` turns them into exit codes.
+
+MsctlError
+├── ConfigError            the configuration has problems (exit 2)
+├── UsageError             the command was used wrongly (exit 2)
+│   └── UnknownService     no such service; knows the nearest name
+├── NoDaemon               no daemon runs for this project (exit 4)
+├── FleetError             services failed to start, stop or become healthy (exit 1)
+├── PortInUse              another program holds a service port (exit 1)
+├── TimeLimitExpired       `--timeout` of a command ran out (exit 124)
+├── IllegalTransition      a state machine was asked for what its table forbids
+└── CallError              a call to a service had no good answer
+    ├── ServiceUnavailable the router refused it: open breaker, no instance, overload
+    ├── CallTimeout        the call's time limit ran out
+    └── ServiceError       the service itself answered with a status of 400 or above
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class MsctlError(Exception):
+    """Root of all errors that msctl raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong in a configuration file, and where."""
+
+    file: Path
+    line: int
+    """1-based; 0 when the problem belongs to the file as a whole."""
+    where: str
+    """The key's path, such as `services.order-service.port`; empty for the whole file."""
+    message: str
+
+    def __str__(self) -> str:
+        """Render as `file:line: where: message`, the form editors can jump to."""
+        place = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return ": ".join(part for part in (place, self.where, self.message) if part)
+
+
+class ConfigError(MsctlError):
+    """The configuration has problems: all that one run could find, in file order."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class UsageError(MsctlError):
+    """The command was used wrongly; the message says how to put it right."""
+
+
+class UnknownService(UsageError):
+    """No service has this name."""
+
+    def __init__(self, name: str, nearest: str | None = None) -> None:
+        self.name = name
+        self.nearest = nearest
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        super().__init__(f"unknown service {name}{hint}")
+
+
+class NoDaemon(MsctlError):
+    """No daemon runs for this project."""
+
+    def __init__(self) -> None:
+        super().__init__("no fleet is running here; start it with: msctl up")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one service is not as it was wanted, with the evidence."""
+
+    service: str
+    instance: str | None
+    reason: str
+    logs: tuple[str, ...] = ()
+    """The last lines it wrote, oldest first."""
+
+
+class FleetError(MsctlError):
+    """Services failed to start, stop or become healthy."""
+
+    def __init__(self, failures: list[Failure], message: str = "") -> None:
+        self.failures = failures
+        super().__init__(message or "; ".join(f"{f.service}: {f.reason}" for f in failures))
+
+
+class PortInUse(MsctlError):
+    """Another program holds a port that the configuration names."""
+
+    def __init__(self, service: str, port: int, holder: str | None = None) -> None:
+        self.service = service
+        self.port = port
+        self.holder = holder
+        by = f" by {holder}" if holder else ""
+        super().__init__(
+            f"{service}: port {port} is in use{by}; stop that program or change the service's port"
+        )
+
+
+class TimeLimitExpired(MsctlError):
+    """`--timeout` of a command ran out before what it waited for had happened."""
+
+
+class IllegalTransition(MsctlError):
+    """A state machine was asked for a change that its table forbids; nothing was changed."""
+
+
+class CallError(MsctlError):
+    """A call to a service had no good answer."""
+
+    def __init__(self, service: str, message: str) -> None:
+        self.service = service
+        super().__init__(f"{service}: {message}")
+
+
+class ServiceUnavailable(CallError):
+    """The router could not give the call to any instance.
+
+    `reason` is one of the router's reasons (router.md); `retry_after` is in seconds,
+    None when it is not known.
+    """
+
+    def __init__(
+        self, service: str, reason: str, detail: str, retry_after: float | None = None
+    ) -> None:
+        self.reason = reason
+        self.retry_after = retry_after
+        super().__init__(service, f"{reason}: {detail}")
+
+
+class CallTimeout(CallError):
+    """The call's time limit ran out; `seconds` is that limit."""
+
+    def __init__(self, service: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(service, f"no answer within {seconds:g} s")
+
+
+class ServiceError(CallError):
+    """The service itself answered with a status of 400 or above; `body` is its answer."""
+
+    def __init__(self, service: str, status: int, body: object) -> None:
+        self.status = status
+        self.body = body
+        super().__init__(service, f"answered {status}: {body}")

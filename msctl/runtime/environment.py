@@ -1,0 +1,69 @@
+"""What an instance finds in its environment (contract.md, Config: Rules and Injected)."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from msctl.config.interpolate import expand
+from msctl.config.models import ServiceConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetFacts:
+    """What every instance of a fleet is told alike."""
+
+    project: str
+    gateway_url: str
+    services: Mapping[str, ServiceConfig]
+    """With the ports that are really in use where the config says `auto`."""
+
+
+def instance_environment(
+    service: ServiceConfig,
+    facts: FleetFacts,
+    *,
+    base: Mapping[str, str],
+    instance: str,
+    port: int | None,
+    data_dir: Path,
+) -> dict[str, str]:
+    """Merge, strongest last: the caller's environment, env files, `environment`, injected."""
+    injected = {
+        "HOST": "127.0.0.1",
+        "PYTHONUNBUFFERED": "1",
+        "MSCTL_PROJECT": facts.project,
+        "MSCTL_SERVICE": service.name,
+        "MSCTL_INSTANCE": instance,
+        "MSCTL_DATA_DIR": str(data_dir),
+        "MSCTL_GATEWAY_URL": facts.gateway_url,
+    }
+    if port is not None:
+        injected["PORT"] = str(port)
+    for dependency in service.dependencies:
+        injected |= _address_of(facts.services.get(dependency.name))
+    inherited = {key: value for key, value in base.items() if key not in {"PORT", "HOST"}}
+    return inherited | service.file_environment | service.environment | injected
+
+
+def _address_of(service: ServiceConfig | None) -> dict[str, str]:
+    if service is None or service.url is None:
+        return {}
+    prefix = service.name.upper().replace("-", "_")
+    return {
+        f"{prefix}_URL": service.url,
+        f"{prefix}_HOST": service.host,
+        f"{prefix}_PORT": str(service.port),
+    }
+
+
+def expand_command(command: tuple[str, ...], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Replace the `${VAR}` forms in the arguments; raises ValueError for an unset variable."""
+    return tuple(expand(argument, environment) for argument in command)
+
+
+def working_dir(service: ServiceConfig, project_dir: Path) -> Path:
+    """Return the directory that an instance runs in; `~` and relative paths are understood."""
+    if service.working_dir is None:
+        return project_dir
+    return project_dir / os.path.expanduser(service.working_dir)  # noqa: PTH111  may be relative

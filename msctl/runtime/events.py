@@ -1,0 +1,86 @@
+"""What happened to the fleet, in order: the last thousand events and whoever follows them."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from msctl.clock import Clock, timestamp
+
+KEPT = 1000
+Kind = Literal["status", "health", "breaker", "scale", "config"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One change of one fact (contract.md, `msctl events`)."""
+
+    time: str
+    service: str
+    instance: str | None
+    kind: Kind
+    before: str
+    after: str
+    reason: str
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON object of the contract."""
+        fields = asdict(self)
+        fields["from"] = fields.pop("before")
+        fields["to"] = fields.pop("after")
+        return fields
+
+
+class EventLog:
+    """Keeps events and hands each to every follower."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: deque[Event] = deque(maxlen=KEPT)
+        self._followers: set[asyncio.Queue[Event]] = set()
+
+    def record(
+        self,
+        service: str,
+        instance: str | None,
+        kind: Kind,
+        change: tuple[str, str],
+        reason: str = "",
+    ) -> None:
+        """Note that a fact went from `change[0]` to `change[1]`."""
+        event = Event(
+            time=timestamp(self._clock.wall()),
+            service=service,
+            instance=instance,
+            kind=kind,
+            before=change[0],
+            after=change[1],
+            reason=reason,
+        )
+        self._kept.append(event)
+        for follower in self._followers:
+            follower.put_nowait(event)
+
+    def kept(self) -> list[Event]:
+        """Return the events that are still known, oldest first."""
+        return list(self._kept)
+
+    def subscribe(self) -> asyncio.Queue[Event]:
+        """Return a queue that gets every event from now on; `unsubscribe` it afterwards."""
+        follower: asyncio.Queue[Event] = asyncio.Queue()
+        self._followers.add(follower)
+        return follower
+
+    def unsubscribe(self, follower: asyncio.Queue[Event]) -> None:
+        """Stop following."""
+        self._followers.discard(follower)
+
+    async def follow(self) -> AsyncIterator[Event]:
+        """Yield events as they happen, without end."""
+        follower = self.subscribe()
+        try:
+            while True:
+                yield await follower.get()
+        finally:
+            self.unsubscribe(follower)

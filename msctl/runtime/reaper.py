@@ -1,0 +1,49 @@
+"""Collects the exit codes of the daemon's children, adopted orphans included.
+
+The daemon is a child subreaper, so children that it never started end up here too; one
+place calls waitpid, or exit codes would be lost to whoever calls first.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+
+class Reaper:
+    """Owns waitpid for the whole process while it is open."""
+
+    def __init__(self) -> None:
+        self._callbacks: dict[int, Callable[[int], None]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self) -> None:
+        """Begin to collect; needs a running loop in the main thread."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        self._reap()
+
+    def close(self) -> None:
+        """Stop collecting."""
+        if self._loop is not None:
+            self._loop.remove_signal_handler(signal.SIGCHLD)
+            self._loop = None
+
+    def watch(self, pid: int, exited: Callable[[int], None]) -> None:
+        """Call `exited` once with the child's exit code, minus the number of a signal.
+
+        Must be called in the same step as the child's start, before the loop runs again.
+        """
+        self._callbacks[pid] = exited
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            callback = self._callbacks.pop(pid, None)
+            if callback is not None:
+                callback(os.waitstatus_to_exitcode(status))

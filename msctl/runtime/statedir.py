@@ -1,0 +1,98 @@
+"""Everything that a fleet keeps on disk, in one private directory (design.md, Processes)."""
+
+import errno
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from msctl.errors import MsctlError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """`run.json`: what is true of the running daemon, for people and scripts."""
+
+    pid: int
+    project: str
+    gateway: str
+    started_at: str
+    schema_version: int = SCHEMA_VERSION
+
+
+class StateDir:
+    """The `.msctl/` of a project directory, mode 0700 and ignored by git."""
+
+    def __init__(self, root: Path, data_dir: Path | None = None) -> None:
+        self.root = root
+        self.run_file = root / "run.json"
+        self.lock = root / "lock"
+        self.socket = root / "control.sock"
+        self.daemon_log = root / "daemon.log"
+        self.logs = root / "logs"
+        self.data_root = data_dir or root / "data"
+
+    @classmethod
+    def for_project(cls, project_dir: Path) -> Self:
+        """Return the state directory of the fleet in `project_dir`."""
+        return cls(project_dir / ".msctl")
+
+    def data(self, service: str) -> Path:
+        """Return the private data directory of a service, kept between runs."""
+        return self.data_root / service
+
+    def create(self) -> None:
+        """Make the directory; raise MsctlError when the place cannot be written."""
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.root.chmod(0o700)
+            self.logs.mkdir(exist_ok=True)
+            ignore = self.root / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+        except OSError as error:
+            raise MsctlError(f"cannot keep the fleet's state in {self.root}: {error}") from error
+
+    def write_run(self, run: RunFile) -> None:
+        """Write `run.json` whole: a reader sees the old file or the new one, never a part."""
+        part = self.run_file.with_suffix(".part")
+        part.write_text(json.dumps(asdict(run)) + "\n")
+        part.replace(self.run_file)
+
+    def remove_leftovers(self) -> None:
+        """Remove what only a running daemon may show; `run.json` goes last."""
+        for path in (self.socket, self.run_file):
+            path.unlink(missing_ok=True)
+
+    def try_lock(self) -> int | None:
+        """Take the lock that decides who runs the daemon; None when another process has it.
+
+        The lock belongs to the returned descriptor and to what inherits it by fork.
+        """
+        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in {errno.EAGAIN, errno.EACCES}:
+                return None
+            raise
+        return descriptor
+
+    def is_locked(self) -> bool:
+        """Whether a daemon, or the guardian that cleans up after one, is still there."""
+        try:
+            descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
