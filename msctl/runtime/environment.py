@@ -1,7 +1,7 @@
 """What an instance finds in its environment (contract.md, Config: Rules and Injected)."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,8 @@ class FleetFacts:
 
     project: str
     gateway_url: str
-    services: Mapping[str, ServiceConfig]
-    """With the ports that are really in use where the config says `auto`."""
+    resolved: Callable[[str], ServiceConfig | None]
+    """Looks up a service, with the port that is really in use where the config says `auto`."""
 
 
 def instance_environment(
@@ -41,7 +41,7 @@ def instance_environment(
     if port is not None:
         injected["PORT"] = str(port)
     for dependency in service.dependencies:
-        injected |= _address_of(facts.services.get(dependency.name))
+        injected |= _address_of(facts.resolved(dependency.name))
     inherited = {key: value for key, value in base.items() if key not in {"PORT", "HOST"}}
     return inherited | service.file_environment | service.environment | injected
 
@@ -66,4 +66,4 @@ def working_dir(service: ServiceConfig, project_dir: Path) -> Path:
     """Return the directory that an instance runs in; `~` and relative paths are understood."""
     if service.working_dir is None:
         return project_dir
-    return project_dir / os.path.expanduser(service.working_dir)  # noqa: PTH111  may be relative
+    return project_dir / os.path.expanduser(service.working_dir)

@@ -1,8 +1,7 @@
 """What happened to the fleet, in order: the last thousand events and whoever follows them."""
 
-import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -38,7 +37,7 @@ class EventLog:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._kept: deque[Event] = deque(maxlen=KEPT)
-        self._followers: set[asyncio.Queue[Event]] = set()
+        self._listeners: dict[object, Callable[[Event], None]] = {}
 
     def record(
         self,
@@ -59,28 +58,19 @@ class EventLog:
             reason=reason,
         )
         self._kept.append(event)
-        for follower in self._followers:
-            follower.put_nowait(event)
+        for listener in tuple(self._listeners.values()):
+            listener(event)
 
     def kept(self) -> list[Event]:
         """Return the events that are still known, oldest first."""
         return list(self._kept)
 
-    def subscribe(self) -> asyncio.Queue[Event]:
-        """Return a queue that gets every event from now on; `unsubscribe` it afterwards."""
-        follower: asyncio.Queue[Event] = asyncio.Queue()
-        self._followers.add(follower)
-        return follower
+    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Tell `listener` of every event from now on; call what is returned to end that."""
+        token = object()
+        self._listeners[token] = listener
 
-    def unsubscribe(self, follower: asyncio.Queue[Event]) -> None:
-        """Stop following."""
-        self._followers.discard(follower)
+        def unsubscribe() -> None:
+            self._listeners.pop(token, None)
 
-    async def follow(self) -> AsyncIterator[Event]:
-        """Yield events as they happen, without end."""
-        follower = self.subscribe()
-        try:
-            while True:
-                yield await follower.get()
-        finally:
-            self.unsubscribe(follower)
+        return unsubscribe

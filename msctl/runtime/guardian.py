@@ -16,8 +16,10 @@ from msctl.runtime.proctree import become_subreaper, kill_descendants
 from msctl.runtime.statedir import StateDir
 
 
-def guard(state: StateDir, run: Callable[[int], int]) -> int | None:
+def guard(state: StateDir, run: Callable[[int], int], handed_over: int) -> int | None:
     """Run the daemon as a child and clean up after it; return its exit code.
+
+    `handed_over` is a descriptor that belongs to the daemon alone from then on.
 
     `run` gets a descriptor that reads end-of-file as soon as the guardian is dead. The lock
     is held until nothing is left, so whoever gets it finds a clean place. None: another
@@ -35,6 +37,7 @@ def guard(state: StateDir, run: Callable[[int], int]) -> int | None:
         os.close(held_open)
         _run_and_exit(run, lifeline)
     os.close(lifeline)
+    os.close(handed_over)
     _let_go_of_stdio()
     _forward_signals(daemon)
     code = _wait_for(daemon)
@@ -48,7 +51,7 @@ def _run_and_exit(run: Callable[[int], int], lifeline: int) -> None:
     code = 1
     try:
         code = run(lifeline)
-    except BaseException:  # noqa: BLE001  whatever it was, the daemon's log is its last trace
+    except BaseException:
         traceback.print_exc()
     finally:
         sys.stderr.flush()

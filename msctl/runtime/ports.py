@@ -7,7 +7,7 @@ import socket
 from collections.abc import Container
 from pathlib import Path
 
-from msctl.errors import PortInUse
+from msctl.errors import MsctlError, PortInUse
 
 BACKLOG = 1024
 _LISTENING = "0A"  # of /proc/net/tcp
@@ -21,14 +21,29 @@ def bind_front_door(service: str, host: str, port: int) -> list[socket.socket]:
     """
     listeners: list[socket.socket] = []
     try:
-        for family, address in _addresses(host):
-            listeners.append(_listen(family, address, port))
+        for address in _addresses(host):
+            listeners.append(_listen_on(address, port))
             port = listeners[0].getsockname()[1]
     except OSError as error:
         for listener in listeners:
             listener.close()
-        raise PortInUse(service, port, holder_of(port) or error.strerror) from error
+        raise _port_error(service, host, port, error) from error
     return listeners
+
+
+def bind_gateway(host: str, port: int) -> socket.socket:
+    """Listen on the gateway's port; raises PortInUse with the holder."""
+    try:
+        return _listen_on(_addresses(host)[0], port)
+    except OSError as error:
+        raise _port_error("gateway", host, port, error) from error
+
+
+def _port_error(service: str, host: str, port: int, error: OSError) -> MsctlError:
+    if error.errno == errno.EADDRINUSE:
+        return PortInUse(service, port, holder_of(port))
+    hint = " (below 1024 only root may)" if error.errno == errno.EACCES else ""
+    return MsctlError(f"{service}: cannot listen on {host}:{port}: {error.strerror}{hint}")
 
 
 def check_free(service: str, host: str, port: int) -> None:
@@ -40,7 +55,7 @@ def check_free(service: str, host: str, port: int) -> None:
 def listen_privately(avoid: Container[int]) -> socket.socket:
     """Return a listening socket on a private port, never one that the config names."""
     for _ in range(_DRAWS):
-        listener = _listen(socket.AF_INET, "127.0.0.1", 0)
+        listener = _listen_on((socket.AF_INET, "127.0.0.1"), 0)
         if listener.getsockname()[1] not in avoid:
             return listener
         listener.close()
@@ -68,14 +83,12 @@ def holder_of(port: int) -> str | None:
     inodes = _listening_inodes(port)
     if not inodes:
         return None
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            for descriptor in Path("/proc", entry, "fd").iterdir():
+            for descriptor in (process / "fd").iterdir():
                 with contextlib.suppress(OSError):
-                    if os.readlink(descriptor) in inodes:
-                        return f"pid {entry} ({_command(entry)})"
+                    if str(descriptor.readlink()) in inodes:
+                        return f"pid {process.name} ({_command(process.name)})"
     return "a process of another user"
 
 
@@ -116,7 +129,8 @@ def _has_ipv6_loopback() -> bool:
     return True
 
 
-def _listen(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+def _listen_on(place: tuple[socket.AddressFamily, str], port: int) -> socket.socket:
+    family, address = place
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -124,7 +138,7 @@ def _listen(family: socket.AddressFamily, address: str, port: int) -> socket.soc
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((address, port))
         listener.listen(BACKLOG)
-        listener.setblocking(False)
+        listener.settimeout(0)
     except OSError:
         listener.close()
         raise

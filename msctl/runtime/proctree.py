@@ -20,7 +20,7 @@ def become_subreaper() -> None:
     """Make orphaned descendants children of this process instead of init (Linux)."""
     if sys.platform != "linux":
         return
-    import ctypes  # noqa: PLC0415  8 ms that the other users of this module do not need
+    import ctypes
 
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -70,19 +70,17 @@ def _parents() -> Iterable[tuple[int, int]]:
     if not (_PROC / "self" / "stat").exists():
         yield from _parents_from_ps()
         return
-    for entry in os.listdir(_PROC):
-        if not entry.isdigit():
-            continue
+    for entry in _PROC.glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
-            stat = Path(_PROC, entry, "stat").read_bytes()
+            stat = (entry / "stat").read_bytes()
             # the command's name stands in parentheses and may itself hold some
             state, parent = stat[stat.rindex(b")") + 2 :].split(None, 2)[:2]
             if state != b"Z":
-                yield int(entry), int(parent)
+                yield int(entry.name), int(parent)
 
 
 def _parents_from_ps() -> Iterable[tuple[int, int]]:
-    listing = subprocess.run(  # noqa: S603  a fixed command line
+    listing = subprocess.run(
         ["/bin/ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False
     ).stdout
     for line in listing.splitlines():

@@ -6,7 +6,6 @@ warm instances, or an engine that runs them elsewhere, is one more Spawner.
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -95,7 +94,7 @@ class ExecSpawner:
         _check_program(command[0], launch)
         streams = {"stdout": os.pipe(), "stderr": os.pipe()}
         try:
-            child = subprocess.Popen(  # noqa: S603, ASYNC220  the program is what the config says; vfork
+            child = subprocess.Popen(
                 [*self._tether, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=streams["stdout"][1],
@@ -124,7 +123,7 @@ def _argv(launch: Launch) -> tuple[str, ...]:
     program = launch.program
     if not isinstance(program, AsgiProgram):
         return program
-    assert launch.listener is not None, "an ASGI program is handed its listening socket"  # noqa: S101
+    assert launch.listener is not None, "an ASGI program is handed its listening socket"
     flags = [flag for flag in ("factory", "access_log") if getattr(program, flag)]
     return (
         program.python or sys.executable,
@@ -148,13 +147,3 @@ def _check_program(name: str, launch: Launch) -> None:
             raise SpawnError(f"not executable: {path}")
     elif shutil.which(name, path=launch.environment.get("PATH", os.defpath)) is None:
         raise SpawnError(f"command not found on PATH: {name}")
-
-
-def describe_exit(code: int) -> str:
-    """Put an exit code into words: `exit code 3`, `killed by SIGKILL`."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"

@@ -1,0 +1,35 @@
+"""Entry point of `msctl`: the daemon's own command first, everything else is the command line."""
+
+import sys
+from collections.abc import Sequence
+
+_DAEMON = "_daemon"
+
+
+def main() -> int:
+    """Run the command in `sys.argv` and return its exit code."""
+    if sys.argv[1:2] == [_DAEMON]:
+        return _run_daemon(sys.argv[2:])
+    try:
+        # Imported here for start-up time: the daemon needs none of it.
+        from msctl.cli.app import main as cli_main  # noqa: PLC0415
+    except KeyboardInterrupt:
+        return 130  # as everywhere else (contract.md, Exit codes)
+    return cli_main()
+
+
+def _run_daemon(argv: Sequence[str]) -> int:
+    """Guard the daemon; ADJUST with runtime/launcher.py, which writes this command line."""
+    # Imported here for start-up time: the guardian forks before the heavy imports.
+    from msctl.runtime.guardian import guard  # noqa: PLC0415
+
+    def run() -> int:
+        from msctl import daemon  # noqa: PLC0415  heavy, and after the fork
+
+        return daemon.run(argv)
+
+    return guard(argv, run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""Service names for the shell's completion: quick, and silent whatever is wrong."""
+
+from pathlib import Path
+
+import typer
+
+from msctl.cli.project import Project
+
+
+def complete_services(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the services that begin with what was typed and were not given yet."""
+    given = context.params.get("services") or ()
+    try:
+        names = Project(_files(context)).service_names()
+    except Exception:  # noqa: BLE001  a trace in the middle of a command line helps nobody
+        return []
+    return [name for name in names if name.startswith(incomplete) and name not in given]
+
+
+def _files(context: typer.Context) -> list[Path]:
+    chain = [context.parent, context] if context.parent else [context]
+    return [Path(file) for link in chain for file in link.params.get("file") or ()]

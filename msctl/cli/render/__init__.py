@@ -1,0 +1,1 @@
+"""What people see: tables, progress, failures. Everything here turns facts into text."""

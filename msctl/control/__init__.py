@@ -1,0 +1,1 @@
+"""The control API and the socket it is served on."""

@@ -1,0 +1,48 @@
+"""What the commands send: the bodies of the control API's POST requests."""
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+
+from msctl.runtime.commands import Goal
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class UpRequest(_Request):
+    """The body of POST /up."""
+
+    services: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    environment: dict[str, str] = Field(default_factory=dict)
+    profiles: frozenset[str] = frozenset()
+    scale: dict[str, NonNegativeInt] = Field(default_factory=dict)
+    no_deps: bool = False
+    wait: bool = True
+    keep: bool = False
+    timeout: NonNegativeFloat | None = None
+
+
+class StartRequest(_Request):
+    """The body of POST /start and POST /restart."""
+
+    services: tuple[str, ...] = ()
+    environment: dict[str, str] = Field(default_factory=dict)
+    timeout: NonNegativeFloat | None = None
+    hard: bool = False
+
+
+class StopRequest(_Request):
+    """The body of POST /stop."""
+
+    services: tuple[str, ...] = ()
+    timeout: NonNegativeFloat | None = None
+    kill: bool = False
+
+
+class WaitRequest(_Request):
+    """The body of POST /wait."""
+
+    services: tuple[str, ...] = ()
+    goal: Goal = Field(default=Goal.HEALTHY, alias="for")
+    timeout: NonNegativeFloat | None = None

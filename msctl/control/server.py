@@ -1,0 +1,96 @@
+"""Serves the control socket: `/call/…` goes to the router, all else to the control API.
+
+One socket for both, so that `msctl call` needs to find only one place and takes the very path
+that every other caller takes through balancer and breaker.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.server import ServerState
+
+ProtocolFactory = Callable[[], asyncio.Protocol]
+_LAST_ANSWERS = 1.0
+"""Seconds for answers that are still under way when the daemon ends."""
+_LONGEST_PATH = 100
+"""Bytes; the kernel's limit for a unix socket's path is 107."""
+_CALL = b"/call/"
+
+
+@asynccontextmanager
+async def control_server(path: Path, app: FastAPI, calls: ProtocolFactory) -> AsyncIterator[None]:
+    """Listen on a unix socket, mode 0600, as long as the block lasts; the path may be long."""
+    config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False)
+    config.load()
+    state = ServerState()
+
+    protocol_class: Any = config.http_protocol_class
+
+    def api() -> asyncio.Protocol:
+        protocol: asyncio.Protocol = protocol_class(config=config, server_state=state, app_state={})
+        return protocol
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_unix_server(lambda: _Switch(api, calls), sock=_bind(path))
+    try:
+        yield
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        pending = set(state.tasks)
+        if pending:
+            await asyncio.wait(pending, timeout=_LAST_ANSWERS)
+        os.unlink(path)
+
+
+class _Switch(asyncio.Protocol):
+    """Looks at the first request line of a connection and hands the connection on."""
+
+    def __init__(self, api: ProtocolFactory, calls: ProtocolFactory) -> None:
+        self._api = api
+        self._calls = calls
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        target = self._received.partition(b" ")[2]
+        if len(target) < len(_CALL) and b"\n" not in self._received:
+            return
+        chosen = self._calls if target.startswith(_CALL) else self._api
+        protocol = chosen()
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(self._received)
+
+
+def _bind(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        if len(os.fsencode(path)) <= _LONGEST_PATH:
+            listener.bind(str(path))
+        else:
+            directory = os.open(path.parent, os.O_RDONLY)
+            try:
+                listener.bind(f"/proc/self/fd/{directory}/{path.name}")
+            finally:
+                os.close(directory)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(mask)
+    listener.settimeout(0)
+    return listener

@@ -1,0 +1,172 @@
+"""One chooser for each algorithm: which of the offered instances gets the next call.
+
+`w = weight × slow start factor`; the rules are router.md's "Balancer".
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from msctl.core.balancer_load import Load
+from msctl.core.jitter import RandomSource
+from msctl.model import ServiceInstance
+
+_TIE = 1e-9
+"""Credits closer than this are equal: fractions such as 1/3 do not add up exactly."""
+
+_LONGEST_SPIN = 1024
+"""Turns that the random offset of a round robin may take; enough for any sensible weights."""
+
+
+class Offer(Protocol):
+    """An instance that may be chosen, with what is known of its load."""
+
+    @property
+    def instance(self) -> ServiceInstance: ...  # noqa: D102 - the words say it
+
+    @property
+    def load(self) -> Load: ...  # noqa: D102 - the words say it
+
+
+OfferT = TypeVar("OfferT", bound=Offer)
+
+
+class Chooser(Protocol):
+    """An algorithm; `offers` is never empty."""
+
+    def choose(self, offers: Sequence[OfferT], now: float) -> OfferT:
+        """Return the one that gets the next call."""
+        ...
+
+
+class RoundRobin:
+    """Nginx's smooth weighted round robin, with the credit counted in calls.
+
+    At every turn each offered instance earns its share of one call, and the one with the
+    most credit gets the call and pays for it. Credit is kept by instance id, so that it
+    survives changes of the list; counted in calls (and not in weights) it also means the
+    same before and after one joins or leaves, and the rest stays exactly even.
+    """
+
+    def __init__(self, random: RandomSource) -> None:
+        self._random = random
+        self._credit: dict[str, float] = {}
+        self._rank: dict[str, int] = {}
+
+    def choose(self, offers: Sequence[OfferT], now: float) -> OfferT:
+        """Return whose turn it is."""
+        if not self._credit:
+            # So that not every router of a fleet begins with the same instance.
+            total = sum(offer.instance.weight for offer in offers)
+            for _ in range(int(self._random.random() * min(total, _LONGEST_SPIN))):
+                self._turn(offers)
+        return self._turn(offers)
+
+    def forget(self, instance_id: str) -> None:
+        """Drop what is kept of an instance that has gone for good."""
+        self._credit.pop(instance_id, None)
+        self._rank.pop(instance_id, None)
+
+    def _turn(self, offers: Sequence[OfferT]) -> OfferT:
+        total = sum(offer.instance.weight for offer in offers)
+        chosen = offers[0]
+        most, first = float("-inf"), 0
+        for offer in offers:
+            instance = offer.instance
+            credit = self._credit.get(instance.id, 0.0) + instance.weight / total
+            self._credit[instance.id] = credit
+            rank = self._rank.get(instance.id)
+            if rank is None:
+                rank = self._rank[instance.id] = max(self._rank.values(), default=0) + 1
+            # Ties go to who was known first, not to who comes first in this list, which
+            # may have been built anew in another order.
+            if credit > most + _TIE or (credit > most - _TIE and rank < first):
+                chosen, most, first = offer, credit, rank
+        self._credit[chosen.instance.id] -= 1
+        return chosen
+
+
+class WeightedRandom:
+    """Each with the probability of its weight."""
+
+    def __init__(self, random: RandomSource) -> None:
+        self._random = random
+
+    def choose(self, offers: Sequence[OfferT], now: float) -> OfferT:
+        """Return one by chance."""
+        mark = self._random.random() * sum(offer.instance.weight for offer in offers)
+        for offer in offers:
+            mark -= offer.instance.weight
+            if mark < 0:
+                return offer
+        return offers[-1]  # the sum's rounding error
+
+
+class LeastConnections:
+    """A full scan for the least `(connections + 1) / w`; ties by round robin."""
+
+    def __init__(self, random: RandomSource, slow_start: float) -> None:
+        self._slow_start = slow_start
+        self._ties = RoundRobin(random)
+
+    def choose(self, offers: Sequence[OfferT], now: float) -> OfferT:
+        """Return the least loaded one."""
+        least = float("inf")
+        ties: list[OfferT] = []
+        for offer in offers:
+            cost = connection_cost(offer, now, self._slow_start)
+            if cost < least:
+                least, ties = cost, [offer]
+            elif cost == least:
+                ties.append(offer)
+        return self._ties.choose(ties, now)
+
+    def forget(self, instance_id: str) -> None:
+        """Drop what is kept of an instance that has gone for good."""
+        self._ties.forget(instance_id)
+
+
+class PowerOfTwo:
+    """Two distinct ones by chance, and of these the less loaded."""
+
+    def __init__(self, random: RandomSource, slow_start: float) -> None:
+        self._random = random
+        self._slow_start = slow_start
+
+    def choose(self, offers: Sequence[OfferT], now: float) -> OfferT:
+        """Return the better of two."""
+        if len(offers) == 1:
+            return offers[0]
+        one = int(self._random.random() * len(offers))
+        other = int(self._random.random() * (len(offers) - 1))
+        if other >= one:
+            other += 1
+        return self._better(offers[one], offers[other], now)
+
+    def _better(self, one: OfferT, other: OfferT, now: float) -> OfferT:
+        slow_start = self._slow_start
+        if connection_cost(other, now, slow_start) < connection_cost(one, now, slow_start):
+            return other
+        return one
+
+
+class PeakEwma(PowerOfTwo):
+    """Of two by chance the one with the less `ewma · (connections + 1) / w`.
+
+    While one of the two has not answered yet, it is taken to be as fast as the other.
+    """
+
+    def _better(self, one: OfferT, other: OfferT, now: float) -> OfferT:
+        speed, other_speed = one.load.latency(now), other.load.latency(now)
+        if speed is None or other_speed is None:
+            return super()._better(one, other, now)
+        slow_start = self._slow_start
+        cost = speed * connection_cost(one, now, slow_start)
+        other_cost = other_speed * connection_cost(other, now, slow_start)
+        return other if other_cost < cost else one
+
+
+def connection_cost(offer: Offer, now: float, slow_start: float) -> float:
+    """Return `(connections + 1) / w`, failures of the last seconds counted as connections."""
+    load = offer.load
+    weight = offer.instance.weight * load.growth(now, slow_start)
+    return (load.pending(now) + 1) / weight

@@ -1,0 +1,65 @@
+"""When a closed breaker should open: what happened lately, held against the thresholds."""
+
+from msctl.core.breaker_options import BreakerOptions
+from msctl.core.breaker_window import CountWindow
+from msctl.core.outcome import Verdict
+
+_BAD_IN_RATE = frozenset({Verdict.FAILURE, Verdict.THROTTLED})
+
+
+class BreakerHistory:
+    """The run of failures, and the counts of the window (router.md, Breaker 3 and 4)."""
+
+    def __init__(self, options: BreakerOptions) -> None:
+        self._options = options
+        self._window = CountWindow(options.window)
+        self.run = 0
+        """Failures in a row; 4xx neither adds to it nor ends it."""
+
+    def record(self, verdict: Verdict, now: float) -> None:
+        """Count one finished call; an abandoned one counts nothing."""
+        if verdict is Verdict.ABANDONED:
+            return
+        self._window.add(now, marked=verdict in _BAD_IN_RATE)
+        if verdict is Verdict.SUCCESS:
+            self.run = 0
+        elif verdict is Verdict.FAILURE:
+            self.run += 1
+
+    def trips(self, verdict: Verdict, now: float) -> str | None:
+        """Say why a breaker opens after this verdict was recorded; None if it does not.
+
+        Only what is bad can open: a success that completes the minimum of calls never does.
+        A 429 is bad for the rate alone.
+        """
+        if verdict not in _BAD_IN_RATE:
+            return None
+        if verdict is Verdict.FAILURE and self._run_too_long():
+            return f"{self.run} failures in a row"
+        return self._rate_too_high(now)
+
+    def over_threshold(self, now: float) -> bool:
+        """Whether what is known justifies being open: true while a cap holds it closed."""
+        return self._run_too_long() or self._rate_too_high(now) is not None
+
+    def counts(self, now: float) -> tuple[int, int]:
+        """Return (calls, bad ones) in the window."""
+        return self._window.totals(now)
+
+    def clear(self) -> None:
+        """Begin anew, with a fresh window."""
+        self.run = 0
+        self._window.clear()
+
+    def _run_too_long(self) -> bool:
+        threshold = self._options.failure_threshold
+        return threshold is not None and self.run >= threshold
+
+    def _rate_too_high(self, now: float) -> str | None:
+        limit = self._options.failure_rate
+        if limit is None:
+            return None
+        calls, bad = self._window.totals(now)
+        if calls < self._options.minimum_calls or bad / calls < limit:
+            return None
+        return f"{bad} of {calls} calls failed within {self._options.window:g} s"

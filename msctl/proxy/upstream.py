@@ -1,0 +1,211 @@
+"""Connections to instances, kept for a moment between requests."""
+
+import asyncio
+import select
+from collections.abc import Callable
+from typing import Final
+
+from msctl.clock import Clock
+from msctl.core.outcome import Outcome
+from msctl.model import ServiceInstance
+from msctl.proxy.faults import UpstreamFailed
+from msctl.proxy.stream import Stream
+
+KEEP_IDLE: Final = 4.0
+"""Seconds; uvicorn closes after 5, and a request must not cross that close on its way."""
+
+CONNECT_TIMEOUT: Final = 1.0
+"""Seconds (router.md, What counts)."""
+
+InstanceKey = tuple[str, int]
+"""Id and generation: a connection to a dead process is no connection to its successor."""
+
+
+def key_of(instance: ServiceInstance) -> InstanceKey:
+    """Return what tells this process from all others."""
+    return instance.id, instance.generation
+
+
+class UpstreamConnection(Stream):
+    """One connection to one instance."""
+
+    def __init__(self, instance: ServiceInstance, pool: "UpstreamPool") -> None:
+        super().__init__()
+        self.instance = instance
+        self.reused = False
+        """It has carried a request before this one."""
+        self.idle_since: float | None = None
+        """When it was put back into the pool; None while a call has it."""
+        self._pool = pool
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Enter the pool's books, which close what is left open in the end."""
+        super().connection_made(transport)
+        self._pool.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Drop the connection when it speaks unasked."""
+        super().data_received(data)
+        if self.idle_since is not None:
+            self._pool.drop_connection(self)
+
+    def eof_received(self) -> bool:
+        """Drop the connection when its instance closes it between two requests."""
+        super().eof_received()
+        if self.idle_since is not None:
+            self._pool.drop_connection(self)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave the pool's books."""
+        super().connection_lost(exc)
+        self._pool.closed(self)
+
+    def is_silent(self) -> bool:
+        """Whether nothing waits to be read, not even in the kernel: an end shows up as input."""
+        if self.ended or self.buffer or self._transport is None or self._transport.is_closing():
+            return False
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not poll.poll(0)
+
+    def is_self_connection(self) -> bool:
+        """Whether it reaches itself: TCP allows that for a free port of the ephemeral range."""
+        if self._transport is None:
+            return False
+        info = self._transport.get_extra_info
+        return info("sockname") is not None and info("sockname") == info("peername")
+
+
+class UpstreamPool:
+    """Owns every upstream connection; lends them out and keeps the idle ones 4 s.
+
+    `is_current` tells whether an instance, in this generation, still takes requests; a
+    connection to one that does not is never kept.
+    """
+
+    def __init__(self, clock: Clock, is_current: Callable[[ServiceInstance], bool]) -> None:
+        self._clock = clock
+        self._is_current = is_current
+        self._open: set[UpstreamConnection] = set()
+        self._idle: dict[InstanceKey, list[UpstreamConnection]] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+        self._all_closed: asyncio.Future[None] | None = None
+
+    async def acquire(self, instance: ServiceInstance, *, fresh: bool) -> UpstreamConnection:
+        """Return a connection that is the caller's until `release` or `abort`.
+
+        `fresh` never takes a kept one. Raises UpstreamFailed (NOT_SENT).
+        """
+        if not fresh and (kept := self._take_idle(instance)) is not None:
+            return kept
+        if instance.port is None:
+            raise UpstreamFailed(Outcome.NOT_SENT, f"{instance.id} has no port")
+        connection = UpstreamConnection(instance, self)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await loop.create_connection(lambda: connection, instance.host, instance.port)
+        except OSError as error:  # a timeout is one
+            connection.abort()
+            refused = isinstance(error, ConnectionRefusedError)
+            raise UpstreamFailed(Outcome.NOT_SENT, str(error), refused=refused) from error
+        except BaseException:
+            connection.abort()
+            raise
+        if connection.is_self_connection():
+            connection.abort()
+            raise UpstreamFailed(Outcome.NOT_SENT, "nothing listens there", refused=True)
+        return connection
+
+    def release(self, connection: UpstreamConnection) -> None:
+        """Take a connection back whose response has been read to its end."""
+        if not self._is_current(connection.instance) or not connection.is_silent():
+            connection.abort()
+            return
+        connection.reused = True
+        connection.idle_since = self._clock.now()
+        connection.resume_reading()
+        self._idle.setdefault(key_of(connection.instance), []).append(connection)
+        if self._sweep is None:
+            self._sweep_after(KEEP_IDLE)
+
+    def drop(self, key: InstanceKey) -> None:
+        """Close the idle connections of an instance that takes no more requests."""
+        for connection in self._idle.pop(key, []):
+            connection.idle_since = None
+            connection.close()
+
+    def drop_connection(self, connection: UpstreamConnection) -> None:
+        """Close one idle connection."""
+        key = key_of(connection.instance)
+        connections = self._idle.get(key, [])
+        if connection in connections:
+            connections.remove(connection)
+            if not connections:
+                del self._idle[key]
+        connection.idle_since = None
+        connection.close()
+
+    async def close(self) -> None:
+        """Close everything, and wait until it is closed."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        self._idle.clear()
+        for connection in tuple(self._open):
+            connection.idle_since = None
+            connection.abort()
+        if self._open:
+            self._all_closed = asyncio.get_running_loop().create_future()
+            await self._all_closed
+
+    def opened(self, connection: UpstreamConnection) -> None:
+        """Note a connection that came to be."""
+        self._open.add(connection)
+
+    def closed(self, connection: UpstreamConnection) -> None:
+        """Note a connection that is no more."""
+        self._open.discard(connection)
+        if connection.idle_since is not None:
+            self.drop_connection(connection)
+        if not self._open and self._all_closed is not None and not self._all_closed.done():
+            self._all_closed.set_result(None)
+
+    def idle(self, instance: ServiceInstance) -> int:
+        """How many connections are kept for the instance."""
+        return len(self._idle.get(key_of(instance), ()))
+
+    def __repr__(self) -> str:
+        kept = sum(map(len, self._idle.values()))
+        return f"<UpstreamPool open={len(self._open)} idle={kept}>"
+
+    def _take_idle(self, instance: ServiceInstance) -> UpstreamConnection | None:
+        """Return the kept connection used last that is still good; the others are dropped."""
+        oldest = self._clock.now() - KEEP_IDLE
+        connections = self._idle.get(key_of(instance), [])
+        while connections:
+            connection = connections[-1]
+            since = connection.idle_since
+            if since is not None and since > oldest and connection.is_silent():
+                connections.pop()
+                if not connections:
+                    del self._idle[key_of(instance)]
+                connection.idle_since = None
+                return connection
+            self.drop_connection(connection)
+        return None
+
+    def _sweep_after(self, delay: float) -> None:
+        self._sweep = asyncio.get_running_loop().call_later(delay, self._drop_expired)
+
+    def _drop_expired(self) -> None:
+        self._sweep = None
+        now = self._clock.now()
+        for connections in tuple(self._idle.values()):
+            for connection in tuple(connections):
+                if now - (connection.idle_since or 0.0) >= KEEP_IDLE:
+                    self.drop_connection(connection)
+        since = [c.idle_since or 0.0 for kept in self._idle.values() for c in kept]
+        if since:
+            self._sweep_after(max(0.01, min(since) + KEEP_IDLE - now))

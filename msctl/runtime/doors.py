@@ -1,0 +1,100 @@
+"""The front doors: who holds which service port, and what it really is where it says `auto`."""
+
+import asyncio
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from msctl.config.models import ServiceConfig
+from msctl.errors import MsctlError
+from msctl.runtime import ports
+
+
+class Gateway(Protocol):
+    """What serves the listening sockets: the proxy."""
+
+    async def open_front_door(self, service: str, sockets: Sequence[socket.socket]) -> object:
+        """Accept calls for the service on these sockets."""
+        ...
+
+    async def close_front_door(self, service: str, drain_timeout: float) -> None:
+        """Stop accepting; calls under way may end within `drain_timeout` seconds."""
+        ...
+
+
+class Doors:
+    """Owns the front door of every service that has been started."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._open: dict[str, ServiceConfig] = {}
+        self._configured: dict[str, ServiceConfig] = {}
+
+    def resolved(self, service: ServiceConfig) -> ServiceConfig:
+        """Return the service with the port that it really has."""
+        opened = self._open.get(service.name)
+        if service.port == "auto" and opened is not None:
+            return service.model_copy(update={"port": opened.port})
+        return service
+
+    def names(self) -> list[str]:
+        """Return the services whose front door is open."""
+        return list(self._open)
+
+    async def open_all(self, services: Iterable[ServiceConfig], running: set[str]) -> list[str]:
+        """Open what is missing and return the names; all of it or nothing.
+
+        Services that bind their port themselves, and do not run yet, are checked for a free
+        one. Raises an ExceptionGroup with one PortInUse for each port that somebody else has.
+        """
+        bound: dict[str, list[socket.socket]] = {}
+        taken: list[MsctlError] = []
+        services = [service for service in services if not self._is_open(service)]
+        for service in services:
+            try:
+                sockets = await asyncio.to_thread(_bind, service, service.name in running)
+            except MsctlError as error:
+                taken.append(error)
+            else:
+                if sockets:
+                    bound[service.name] = sockets
+        if taken:
+            for listener in (each for sockets in bound.values() for each in sockets):
+                listener.close()
+            raise ExceptionGroup("ports in use", taken)
+        for service in services:
+            if service.name in bound:
+                await self._serve(service, bound[service.name])
+        return list(bound)
+
+    async def close(self, service: str) -> None:
+        """Close one front door; nothing when it is not open."""
+        opened = self._open.pop(service, None)
+        if opened is not None:
+            await self._gateway.close_front_door(service, opened.drain_timeout)
+
+    def _is_open(self, service: ServiceConfig) -> bool:
+        configured = self._configured.get(service.name)
+        return (
+            service.name in self._open
+            and configured is not None
+            and (configured.host, configured.port) == (service.host, service.port)
+        )
+
+    async def _serve(self, service: ServiceConfig, sockets: list[socket.socket]) -> None:
+        await self.close(service.name)  # at another port, after a change of the config
+        port = sockets[0].getsockname()[1]
+        await self._gateway.open_front_door(service.name, sockets)
+        self._open[service.name] = service.model_copy(update={"port": port})
+        self._configured[service.name] = service
+
+
+def _bind(service: ServiceConfig, runs_already: bool) -> list[socket.socket]:
+    if not isinstance(service.port, int) and service.port != "auto":
+        return []
+    port = 0 if service.port == "auto" else service.port
+    if service.is_http:
+        return ports.bind_front_door(service.name, service.host, port)
+    if port and not runs_already:
+        ports.check_free(service.name, service.host, port)
+    return []

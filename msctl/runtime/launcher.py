@@ -1,0 +1,168 @@
+"""Starts the daemon of a project and learns whether it is up, or why not."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from msctl.client import ControlClient
+from msctl.errors import ConfigError, MsctlError, NoDaemon, Problem
+from msctl.runtime.statedir import StateDir
+
+PATIENCE = 30.0
+"""Seconds to wait for another daemon that is just starting or ending."""
+_RETRY = 0.02
+_LOCKED = "locked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSpec:
+    """Which fleet a daemon is to run."""
+
+    project_dir: Path
+    files: tuple[Path, ...]
+    state_dir: Path
+    data_dir: Path | None = None
+
+    def state(self) -> StateDir:
+        """Return the directory that it keeps its state in."""
+        return StateDir(self.state_dir, self.data_dir)
+
+    def to_json(self) -> str:
+        """Write it down for the daemon's process."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote."""
+        fields = json.loads(text)
+        data_dir = fields["data_dir"]
+        return cls(
+            project_dir=Path(fields["project_dir"]),
+            files=tuple(map(Path, fields["files"])),
+            state_dir=Path(fields["state_dir"]),
+            data_dir=Path(data_dir) if data_dir else None,
+        )
+
+
+def ensure_daemon(spec: DaemonSpec, environ: Mapping[str, str]) -> bool:
+    """Have a daemon for this fleet; True when this call started it.
+
+    Of two calls at once one starts it and the other finds it. Raises ConfigError for a bad
+    configuration, MsctlError when the daemon cannot run.
+    """
+    if sys.platform == "win32":
+        raise MsctlError("msctl does not run on Windows; use it inside WSL")
+    state = spec.state()
+    deadline = time.monotonic() + PATIENCE
+    while not is_running(state):
+        report = _launch(spec, state, environ)
+        if "error" not in report:
+            return True
+        if report["error"] != _LOCKED:
+            _raise(report)
+        _wait_for_the_other(state, deadline)
+    return False
+
+
+def _wait_for_the_other(state: StateDir, deadline: float) -> None:
+    """Return when the daemon that holds the lock answers, or has gone."""
+    while state.is_locked() and not is_running(state):
+        if time.monotonic() > deadline:
+            raise MsctlError(
+                f"another msctl has been starting or ending this fleet for {PATIENCE:g} s; "
+                f"see {state.daemon_log}"
+            )
+        time.sleep(_RETRY)
+
+
+def is_running(state: StateDir) -> bool:
+    """Whether a daemon answers on the control socket; a stale socket does not count."""
+    try:
+        ControlClient(state.socket).request("GET", "/ping", timeout=PATIENCE)
+    except NoDaemon:
+        return False
+    except TimeoutError:
+        raise MsctlError("the daemon of this fleet does not answer; is it stopped?") from None
+    return True
+
+
+def report_ready(channel: int) -> None:
+    """Tell the launcher that the daemon is up; the daemon calls this once."""
+    _report(channel, {"ready": True})
+
+
+def report_failure(channel: int, error: Exception | None) -> None:
+    """Tell the launcher why there is no daemon; None: another one has the lock."""
+    if isinstance(error, ConfigError):
+        problems = [asdict(problem) for problem in error.problems]
+        _report(channel, {"error": str(error), "problems": problems})
+    else:
+        _report(channel, {"error": _LOCKED if error is None else str(error)})
+
+
+def _report(channel: int, report: dict[str, Any]) -> None:
+    with socket.socket(fileno=channel) as connection:
+        with suppress(OSError):  # the launcher has gone; the daemon stays
+            connection.sendall(json.dumps(report, default=str).encode())
+
+
+def _launch(spec: DaemonSpec, state: StateDir, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Start guardian and daemon; return what they report."""
+    state.create()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, state.daemon_log.open("ab") as log:
+        log_start = log.tell()
+        child = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "msctl",
+                "_daemon",
+                str(theirs.fileno()),
+                spec.to_json(),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=spec.project_dir,
+            env=dict(environ),
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+        )
+        theirs.close()
+        report = _read_all(ours)
+        if report:
+            child.returncode = 0  # it lives on without us; nobody here waits for it
+            answer: dict[str, Any] = json.loads(report)
+            return answer
+        child.wait()
+    said = state.daemon_log.read_bytes()[log_start:].decode(errors="replace").strip()
+    return {
+        "error": f"the daemon could not start:\n{said}" if said else "the daemon could not start"
+    }
+
+
+def _read_all(connection: socket.socket) -> bytes:
+    """Read until the other side has closed."""
+    received = b""
+    while data := connection.recv(65536):
+        received += data
+    return received
+
+
+def _raise(report: dict[str, Any]) -> None:
+    if "problems" in report:
+        raise ConfigError(
+            [
+                Problem(Path(p["file"]), p["line"], p["where"], p["message"])
+                for p in report["problems"]
+            ]
+        )
+    raise MsctlError(report["error"])

@@ -1,0 +1,232 @@
+"""One generation of an instance: its address, its process, and the checks of it."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Container, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from msctl.clock import Clock
+from msctl.config.models import CheckKind, ServiceConfig
+from msctl.core.health import HealthPolicy, HealthTracker, HealthUpdate
+from msctl.core.probe_rate import ProbeRate
+from msctl.model import Health
+from msctl.runtime import ports
+from msctl.runtime.environment import (
+    FleetFacts,
+    expand_command,
+    instance_environment,
+    working_dir,
+)
+from msctl.runtime.logstore import InstanceLog
+from msctl.runtime.prober import Prober
+from msctl.runtime.probes import CommandProbe, HttpProbe, Probe, TcpProbe
+from msctl.runtime.reaper import Reaper
+from msctl.runtime.spawner import AsgiProgram, Launch, Process, Spawner, SpawnError
+from msctl.runtime.statedir import StateDir
+
+HealthChanged = Callable[[HealthUpdate, str], None]
+
+
+@dataclass(slots=True)
+class Life:
+    """What exists of one generation; `end` gives it all back."""
+
+    process: Process
+    host: str
+    port: int | None
+    reservation: socket.socket | None
+    prober: Prober | None
+    tracker: HealthTracker | None
+    report_alive: Callable[[], None]
+    _checking: asyncio.Task[None] | None = field(default=None, init=False)
+
+    def check(self) -> None:
+        """Begin the health checks; without one the instance counts as healthy from now on."""
+        if self.prober is None:
+            self.report_alive()
+        else:
+            self._checking = asyncio.create_task(self.prober.run())
+
+    @property
+    def last_answer(self) -> str:
+        """What the last check said."""
+        return self.tracker.detail if self.tracker else ""
+
+    @property
+    def misconfigured(self) -> bool:
+        """Whether the health check asks for a path that does not exist."""
+        return self.tracker is not None and self.tracker.misconfigured
+
+    async def stop_checking(self) -> None:
+        """End the health checks."""
+        if self._checking is not None:
+            self._checking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._checking
+            self._checking = None
+
+    async def end(self) -> None:
+        """Give back what outlives the process."""
+        await self.stop_checking()
+        if self.reservation is not None:
+            self.reservation.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class Lives:
+    """Begins lives; knows everything about the fleet that a new process has to be told."""
+
+    spawner: Spawner
+    reaper: Reaper
+    state: StateDir
+    project_dir: Path
+    clock: Clock
+    random: Random
+    probe_rate: ProbeRate
+    facts: FleetFacts
+    named_ports: Container[int]
+    connections: Callable[[str, str], int]
+    """Calls that an instance of a service still answers: (service, instance)."""
+    base_environment: Callable[[str], Mapping[str, str]]
+    """The environment of the command that started or restarted the service."""
+
+    def draws_port(self, service: ServiceConfig) -> bool:
+        """Whether its instances are given the number of a private port to bind themselves."""
+        return service.command is not None and service.is_http
+
+    async def begin(
+        self, instance: str, service: ServiceConfig, log: InstanceLog, changed: HealthChanged
+    ) -> Life:
+        """Start a process for the instance; raises SpawnError with the reason."""
+        try:
+            listener, reservation = self._open_port(service)
+        except OSError as error:
+            raise SpawnError(f"no private port for it: {error.strerror}") from error
+        held = listener or reservation
+        port = held.getsockname()[1] if held else (service.port if service.binds_own_port else None)
+        assert not isinstance(port, str), "auto ports are resolved before an instance starts"
+        try:
+            launch = self._launch(instance, service, port, listener)
+            process = await self.spawner.spawn(launch, log.feed)
+        except SpawnError:
+            if reservation is not None:
+                reservation.close()
+            raise
+        finally:
+            if listener is not None:
+                listener.close()  # a dead instance must refuse, not hang
+        return self._life(service, launch, process, reservation, changed)
+
+    def _open_port(
+        self, service: ServiceConfig
+    ) -> tuple[socket.socket | None, socket.socket | None]:
+        if service.command is None:
+            return ports.listen_privately(self.named_ports), None
+        if self.draws_port(service):
+            return None, ports.reserve(self.named_ports)
+        return None, None
+
+    def _launch(
+        self,
+        instance: str,
+        service: ServiceConfig,
+        port: int | None,
+        listener: socket.socket | None,
+    ) -> Launch:
+        data_dir = self.state.data(service.name)
+        environment = instance_environment(
+            service,
+            self.facts,
+            base=self.base_environment(service.name),
+            instance=instance,
+            port=port,
+            data_dir=data_dir,
+        )
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            program = self._program(service, environment)
+        except OSError as error:
+            raise SpawnError(f"cannot make its data directory {data_dir}: {error}") from error
+        except ValueError as error:
+            raise SpawnError(f"command: {error}") from error
+        return Launch(
+            instance=instance,
+            program=program,
+            environment=environment,
+            working_dir=working_dir(service, self.project_dir),
+            listener=listener,
+        )
+
+    def _program(
+        self, service: ServiceConfig, environment: Mapping[str, str]
+    ) -> AsgiProgram | tuple[str, ...]:
+        if service.command is not None:
+            return expand_command(service.command, environment)
+        check = service.effective_check
+        return AsgiProgram(
+            app=service.effective_app or "",
+            factory=service.factory,
+            access_log=service.access_log,
+            health_path=(check and check.path) or service.health_check_path,
+            python=service.python,
+        )
+
+    def _life(
+        self,
+        service: ServiceConfig,
+        launch: Launch,
+        process: Process,
+        reservation: socket.socket | None,
+        changed: HealthChanged,
+    ) -> Life:
+        port = int(launch.environment["PORT"]) if "PORT" in launch.environment else None
+        host = service.host if service.binds_own_port else "127.0.0.1"
+        tracker = prober = None
+        check = service.effective_check
+        if check is not None:
+            policy = HealthPolicy(
+                interval=check.interval,
+                fast_interval=check.fast_interval,
+                timeout=check.timeout,
+                rise=check.rise,
+                fall=check.fall,
+            )
+            tracker = HealthTracker(policy, self.clock.now())
+            prober = Prober(
+                self._probe(service, host, port, launch),
+                tracker,
+                timeout=check.timeout,
+                # Only a socket that was handed down makes an early probe wait for the program.
+                first_timeout=service.start_timeout if launch.listener else check.timeout,
+                clock=self.clock,
+                random=self.random,
+                rate=self.probe_rate,
+                report=lambda update: changed(update, tracker.detail),
+            )
+        return Life(
+            process=process,
+            host=host,
+            port=port,
+            reservation=reservation,
+            prober=prober,
+            tracker=tracker,
+            report_alive=lambda: changed(_ALIVE, "its process runs"),
+        )
+
+    def _probe(self, service: ServiceConfig, host: str, port: int | None, launch: Launch) -> Probe:
+        check = service.effective_check
+        assert check is not None, "asked only where there is a check"
+        if check.kind is CheckKind.COMMAND:
+            command = expand_command(check.command or (), launch.environment)
+            return CommandProbe(command, launch.environment, launch.working_dir, self.reaper)
+        target = check.tcp or port
+        assert target is not None, "an HTTP or TCP check has a port"
+        if check.kind is CheckKind.TCP:
+            return TcpProbe(host, target)
+        return HttpProbe(host, target, check.path or "/health", check.expect_status)
+
+
+_ALIVE = HealthUpdate(health=Health.HEALTHY, previous=Health.UNKNOWN, delay=float("inf"))

@@ -1,0 +1,37 @@
+"""One line of an instance's log, as it lies in the file.
+
+`2026-01-01T00:00:00.000000Z stdout message`: the times have one width and one zone, so they
+are compared as text.
+"""
+
+from dataclasses import dataclass
+
+TIME_LENGTH = len("2026-01-01T00:00:00.000000Z")
+_STREAMS = frozenset({"stdout", "stderr", "msctl"})
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """What one instance wrote, and when; the keys of `msctl logs --json` (contract.md)."""
+
+    time: str
+    service: str
+    instance: str
+    stream: str
+    message: str
+
+
+def parse(raw: bytes, instance: str, earlier: str = "") -> LogLine:
+    """Read one line without its end; one that is torn keeps its text and the time `earlier`."""
+    text = raw.decode("utf-8", "replace")
+    time, _, rest = text.partition(" ")
+    stream, _, message = rest.partition(" ")
+    service = service_of(instance)
+    if len(time) != TIME_LENGTH or stream not in _STREAMS:
+        return LogLine(earlier, service, instance, "stdout", text)
+    return LogLine(time, service, instance, stream, message)
+
+
+def service_of(instance: str) -> str:
+    """Return the service's name: an instance id is `NAME-N` (contract.md, Output)."""
+    return instance.rpartition("-")[0]

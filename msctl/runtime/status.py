@@ -1,0 +1,116 @@
+"""The status document of contract.md: every configured service, stopped ones too."""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from msctl.clock import timestamp
+from msctl.config.models import ServiceConfig
+from msctl.core.router import ServiceRoute
+from msctl.model import BreakerState, ServiceInstance, ServiceStatus
+from msctl.runtime.orchestrator import Orchestrator
+
+SCHEMA_VERSION = 1
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_REGISTERED = frozenset({ServiceStatus.STARTING, ServiceStatus.RUNNING})
+
+
+class StatusReport:
+    """Reads the status of the whole fleet, or of some services."""
+
+    def __init__(self, fleet: Orchestrator, gateway_url: str, started_at: float) -> None:
+        self._fleet = fleet
+        self._gateway_url = gateway_url
+        self._started_at = started_at
+
+    def document(self, names: Iterable[str] = ()) -> dict[str, Any]:
+        """Return the document; `names` limits the list, never the totals."""
+        configs = self._all_services()
+        chosen = set(names) or configs.keys()
+        instances = [i for name in configs for i in self._fleet.instances(name)]
+        running = sum(self._fleet.summary(name).status is ServiceStatus.RUNNING for name in configs)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "project": self._fleet.fleet.project,
+            "gateway": self._gateway_url,
+            "uptime": round(self._fleet.clock.now() - self._started_at, 3),
+            "total_services": len(configs),
+            "running_services": running,
+            "registered_services": sum(i.status in _REGISTERED for i in instances),
+            "services": [self._service(s) for name, s in configs.items() if name in chosen],
+        }
+
+    def _all_services(self) -> dict[str, ServiceConfig]:
+        """Return the config's services and those that still run although it has lost them."""
+        left = {n: c for n in self._fleet.wanted() if (c := self._fleet.config(n)) is not None}
+        return self._fleet.fleet.services | {
+            n: c for n, c in left.items() if n not in self._fleet.fleet.services
+        }
+
+    def _service(self, service: ServiceConfig) -> dict[str, Any]:
+        name = service.name
+        resolved = self._fleet.resolved(name) or service
+        wish = self._fleet.wish(name)
+        summary = self._fleet.summary(name)
+        instances = self._fleet.instances(name)
+        route = self._fleet.router.route(name)
+        return {
+            "name": name,
+            "description": service.description,
+            "service_type": service.service_type,
+            "status": summary.status,
+            "health": summary.health,
+            "port": resolved.port,
+            "url": resolved.url,
+            "replicas": wish.replicas if wish and wish.replicas else service.replicas,
+            "wanted": wish.replicas if wish else 0,
+            "ready": summary.ready,
+            "restarts": sum(instance.restarts for instance in instances),
+            "dependencies": [dependency.name for dependency in service.dependencies],
+            "balancer": service.balancer.algorithm,
+            "breaker": {"state": route.breaker_state if route else BreakerState.CLOSED},
+            "reason": self._reason(name, instances),
+            "instances": [self._instance(instance, route) for instance in instances],
+        }
+
+    def _reason(self, name: str, instances: tuple[ServiceInstance, ...]) -> str:
+        if reasons := [instance.reason for instance in instances if instance.reason]:
+            return reasons[0]
+        wish = self._fleet.wish(name)
+        if wish and wish.replicas and not instances:
+            return f"waits for {', '.join(self._fleet.waits_for(name))}"
+        return ""
+
+    def _instance(self, instance: ServiceInstance, route: ServiceRoute | None) -> dict[str, Any]:
+        started = instance.started_at
+        alive = instance.pid is not None
+        return {
+            "id": instance.id,
+            "generation": instance.generation,
+            "pid": instance.pid,
+            "host": instance.host,
+            "port": instance.port,
+            "status": instance.status,
+            "health": instance.health,
+            "connections": route.connections(instance.id) if route else 0,
+            "breaker": {
+                "state": route.instance_breaker_state(instance.id) if route else BreakerState.CLOSED
+            },
+            "restarts": instance.restarts,
+            "exit_code": instance.exit_code,
+            "started_at": timestamp(started) if started is not None else None,
+            "uptime": round(self._fleet.clock.wall() - started, 3)
+            if alive and started is not None
+            else None,
+            "rss": _rss(instance.pid) if instance.pid is not None else None,
+            "reason": instance.reason,
+        }
+
+
+def _rss(pid: int) -> int | None:
+    """Return the resident memory of a process in bytes; None when it is gone."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc", str(pid), "statm").read_bytes().split()[1]) * _PAGE
+    return None

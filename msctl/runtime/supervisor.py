@@ -1,0 +1,296 @@
+"""Keeps one instance alive: one task, one inbox, one consumer.
+
+Everything that can happen to the instance arrives as a message, so what follows from it is
+decided in one place and in order. The facts go to the registry, and nowhere else.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from random import Random
+from typing import Unpack
+
+from msctl.clock import Clock
+from msctl.config.models import ServiceConfig
+from msctl.core.backoff import RestartAction, RestartTracker, describe_exit
+from msctl.core.health import HealthUpdate
+from msctl.core.lifecycle import advance
+from msctl.core.registry import InstanceChanges, ServiceRegistry
+from msctl.errors import Failure
+from msctl.model import Health, ServiceInstance, ServiceStatus
+from msctl.runtime.life import Life, Lives
+from msctl.runtime.logstore import InstanceLog
+from msctl.runtime.spawner import SpawnError
+
+_DRAIN_POLL = 0.01
+_ADDRESS_IN_USE = ("address already in use", "eaddrinuse")
+_PORT_DRAWS = 5
+"""Times that another private port is tried for a program that says its port is taken."""
+
+
+class _Wish(Enum):
+    STOP = auto()
+
+
+class _Overdue(Enum):
+    START = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Exited:
+    code: int
+
+
+_Message = _Wish | _Overdue | _Exited
+
+
+class Supervisor:
+    """Supervises one instance through all its generations, until it is told to stop."""
+
+    def __init__(
+        self,
+        instance_id: str,
+        service: ServiceConfig,
+        *,
+        lives: Lives,
+        log: InstanceLog,
+        registry: ServiceRegistry,
+        clock: Clock,
+        random: Random,
+        retry_startup: bool,
+        job: bool,
+    ) -> None:
+        self.id = instance_id
+        self.service = service
+        self.failure: Failure | None = None
+        self.leaving = False
+        self._lives = lives
+        self._log = log
+        self._registry = registry
+        self._clock = clock
+        self._random = random
+        self._restarts = RestartTracker(
+            service.restart.policy,
+            service.restart.max_retries,
+            retry_startup=retry_startup,
+            job=job,
+        )
+        self._inbox: asyncio.Queue[_Message] = asyncio.Queue()
+        self._kill = asyncio.Event()
+        self._generation = registry.last_generation(instance_id)
+        self._restart_count = 0
+        self._life: Life | None = None
+        self._port_draws = 0
+        self._stop_timeout = service.stop_timeout
+
+    def stop(self, *, kill: bool = False, timeout: float | None = None) -> None:
+        """Ask for the end of the instance; `kill` does without draining and without grace."""
+        self.leaving = True
+        if timeout is not None:
+            self._stop_timeout = timeout
+        if kill:
+            self._kill.set()
+        self._inbox.put_nowait(_Wish.STOP)
+
+    def hurry(self) -> None:
+        """Have the instance checked soon; somebody waits for it."""
+        if self._life is not None and self._life.prober is not None:
+            self._life.prober.hurry()
+
+    async def run(self) -> None:
+        """Run the instance until it is stopped; nothing of it is left afterwards."""
+        try:
+            while not self.leaving:
+                await self._live_once()
+        finally:
+            self._registry.unregister_service(self.id)
+
+    async def _live_once(self) -> None:
+        self._begin_generation()
+        try:
+            life = await self._lives.begin(self.id, self.service, self._log, self._health_changed)
+        except SpawnError as error:
+            await self._fail(str(error))
+            return
+        self._life = life
+        try:
+            await self._watch(life)
+        finally:
+            self._life = None
+            await life.end()
+            self._log.flush()
+
+    def _begin_generation(self) -> None:
+        self._generation += 1
+        self._log.new_life()
+        self._registry.register_service(
+            ServiceInstance(
+                id=self.id,
+                service=self.service.name,
+                generation=self._generation,
+                restarts=self._restart_count,
+            )
+        )
+
+    async def _watch(self, life: Life) -> None:
+        self._set(
+            pid=life.process.pid, host=life.host, port=life.port, started_at=self._clock.wall()
+        )
+        self._restarts.started(self._clock.now())
+        self._log.note(f"started, pid {life.process.pid}")
+        exit_watch = asyncio.create_task(self._report_exit(life))
+        overdue = asyncio.get_running_loop().call_later(
+            self.service.start_timeout, self._inbox.put_nowait, _Overdue.START
+        )
+        life.check()
+        try:
+            await self._attend(life)
+        finally:
+            overdue.cancel()
+            exit_watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await exit_watch
+
+    async def _attend(self, life: Life) -> None:
+        """Handle messages until this life is over."""
+        while True:
+            match await self._inbox.get():
+                case _Wish.STOP:
+                    await self._shut_down(life)
+                    return
+                case _Overdue.START if self._status() is ServiceStatus.STARTING:
+                    await self._start_overdue(life)
+                    return
+                case _Exited(code):
+                    await self._exited(life, code)
+                    return
+                case _:
+                    continue
+
+    async def _report_exit(self, life: Life) -> None:
+        self._inbox.put_nowait(_Exited(await life.process.exited()))
+
+    def _health_changed(self, update: HealthUpdate, detail: str) -> None:
+        if self.leaving:
+            return
+        starting = self._status() is ServiceStatus.STARTING
+        if starting and update.health in {Health.HEALTHY, Health.DEGRADED}:
+            self._restarts.healthy(self._clock.now())
+            self._log.note(f"{update.health} ({detail})")
+            self._set(status=ServiceStatus.RUNNING, health=update.health, reason="")
+            return
+        if update.changed and not starting:
+            self._log.note(f"{update.health} ({detail})")
+            if update.health is Health.HEALTHY:
+                self._restarts.healthy(self._clock.now())
+            elif update.health is Health.UNHEALTHY:
+                self._restarts.unhealthy(self._clock.now())
+        healthy = update.health is Health.HEALTHY and not self._misconfigured()
+        self._set(health=update.health, reason="" if healthy else detail)
+
+    def _misconfigured(self) -> bool:
+        return self._life is not None and self._life.misconfigured
+
+    async def _start_overdue(self, life: Life) -> None:
+        answer = life.last_answer or "no answer"
+        reason = f"not healthy within {self.service.start_timeout:g} s; last check: {answer}"
+        self._log.note(reason)
+        await self._end_process(life)
+        await self._decide(None, reason)
+
+    async def _exited(self, life: Life, code: int) -> None:
+        reason = describe_exit(code)
+        self._set(health=Health.UNHEALTHY, pid=None, exit_code=code, reason=reason)
+        await life.stop_checking()
+        await life.process.clear(0)
+        self._log.flush()
+        self._log.note(reason)
+        if self._lost_its_port():
+            self._log.note("its private port was taken meanwhile; trying another one")
+            return
+        await self._decide(code, reason)
+
+    def _lost_its_port(self) -> bool:
+        """Whether a program that was given a number failed because somebody else has it."""
+        if self._status() is not ServiceStatus.STARTING or not self._lives.draws_port(self.service):
+            return False
+        self._port_draws += 1
+        said = "\n".join(self._log.tail()).lower()
+        return self._port_draws <= _PORT_DRAWS and any(words in said for words in _ADDRESS_IN_USE)
+
+    async def _decide(self, code: int | None, reason: str) -> None:
+        """Act on the end of a life that nobody asked for."""
+        decision = self._restarts.exited(code, self._clock.now(), self._random)
+        match decision.action:
+            case RestartAction.RESTART:
+                self._restart_count += 1
+                words = "at once" if decision.delay == 0 else f"in {decision.delay:.1f} s"
+                self._log.note(f"restarting {words}")
+                self._set(status=ServiceStatus.BACKOFF, reason=reason, restarts=self._restart_count)
+                await self._wait_for_stop(decision.delay)
+            case RestartAction.COMPLETED:
+                self._set(status=ServiceStatus.COMPLETED, health=Health.UNKNOWN, reason="")
+                await self._wait_for_stop(None)
+            case RestartAction.STOPPED:
+                self._set(status=ServiceStatus.STOPPED, health=Health.UNKNOWN, reason=reason)
+                await self._wait_for_stop(None)
+            case RestartAction.FAIL:
+                await self._fail(f"{reason} ({decision.reason})")
+
+    async def _fail(self, reason: str) -> None:
+        self.failure = Failure(self.service.name, self.id, reason, self._log.tail())
+        self._log.note(f"given up: {reason}")
+        self._set(
+            status=ServiceStatus.ERROR, health=Health.UNHEALTHY, pid=None, port=None, reason=reason
+        )
+        await self._wait_for_stop(None)
+
+    async def _wait_for_stop(self, seconds: float | None) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while await self._inbox.get() is not _Wish.STOP:
+                    pass
+
+    async def _shut_down(self, life: Life) -> None:
+        """Deregister, drain, signal, in this order (contract.md, Stopping)."""
+        await life.stop_checking()
+        if self._status() is ServiceStatus.RUNNING:
+            self._set(status=ServiceStatus.DRAINING)
+            await self._drain()
+        self._set(status=ServiceStatus.STOPPING)
+        await self._end_process(life)
+        self._log.note("stopped")
+        self._set(status=ServiceStatus.STOPPED, health=Health.UNKNOWN, pid=None)
+
+    async def _drain(self) -> None:
+        deadline = self._clock.now() + self.service.drain_timeout
+        while (
+            self._lives.connections(self.service.name, self.id)
+            and self._clock.now() < deadline
+            and not self._kill.is_set()
+        ):
+            await asyncio.sleep(_DRAIN_POLL)
+
+    async def _end_process(self, life: Life) -> None:
+        await life.stop_checking()
+        if not self._kill.is_set():
+            life.process.signal(self.service.stop_signal_number)
+        clearing = asyncio.create_task(life.process.clear(self._stop_timeout))
+        killed = asyncio.create_task(self._kill.wait())
+        await asyncio.wait({clearing, killed}, return_when=asyncio.FIRST_COMPLETED)
+        if not clearing.done():
+            clearing.cancel()
+            await life.process.clear(0)
+        killed.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(clearing, killed)
+
+    def _status(self) -> ServiceStatus:
+        instance = self._registry.get_instance(self.id)
+        return instance.status if instance else ServiceStatus.STOPPED
+
+    def _set(self, **changes: Unpack[InstanceChanges]) -> None:
+        if "status" in changes:
+            changes["status"] = advance(self._status(), changes["status"])
+        self._registry.update(self.id, self._generation, **changes)
