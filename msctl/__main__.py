@@ -19,16 +19,23 @@ def main() -> int:
 
 
 def _run_daemon(argv: Sequence[str]) -> int:
-    """Guard the daemon; ADJUST with runtime/launcher.py, which writes this command line."""
+    """Run guardian and daemon: CHANNEL SPEC, as `msctl.runtime.launcher` calls it."""
     # Imported here for start-up time: the guardian forks before the heavy imports.
     from msctl.runtime.guardian import guard  # noqa: PLC0415
+    from msctl.runtime.launcher import DaemonSpec, report_failure  # noqa: PLC0415
 
-    def run() -> int:
+    channel, spec = int(argv[0]), DaemonSpec.from_json(argv[1])
+
+    def run(lifeline: int) -> int:
         from msctl import daemon  # noqa: PLC0415  heavy, and after the fork
 
-        return daemon.run(argv)
+        return daemon.run(spec, lifeline, channel)
 
-    return guard(argv, run)
+    code = guard(spec.state(), run, channel)
+    if code is None:
+        report_failure(channel, None)
+        return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import uvloop
 
-from msctl.clock import SystemClock, timestamp
+from msctl.clock import Clock, SystemClock, timestamp
 from msctl.config.loader import load_fleet
 from msctl.config.location import ConfigLocation
 from msctl.config.models import FleetConfig
@@ -21,8 +22,9 @@ from msctl.control.server import control_server
 from msctl.core.discovery import ServiceDiscovery
 from msctl.core.probe_rate import ProbeRate
 from msctl.core.registry import ServiceRegistry
-from msctl.core.router import Router
+from msctl.core.router import BreakerEvent, Router
 from msctl.errors import MsctlError, PortInUse
+from msctl.model import ServiceInstance
 from msctl.proxy.gateway import Gateway
 from msctl.runtime import ports
 from msctl.runtime.commands import Commands
@@ -67,7 +69,7 @@ async def _serve(spec: DaemonSpec, fleet: FleetConfig, lifeline: int, channel: i
     _end_on_signals(end, lifeline)
     async with AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(_fleet_runs(spec, fleet, end))
+            await stack.enter_async_context(_in_motion(_assemble(spec, fleet, end)))
         except (MsctlError, OSError) as error:
             report_failure(channel, error)
             return 0
@@ -76,17 +78,36 @@ async def _serve(spec: DaemonSpec, fleet: FleetConfig, lifeline: int, channel: i
     return 0
 
 
-@asynccontextmanager
-async def _fleet_runs(
-    spec: DaemonSpec, fleet: FleetConfig, end: asyncio.Event
-) -> AsyncIterator[None]:
-    """Put the parts together, in the order in which they need each other."""
-    state, clock, random = spec.state(), SystemClock(), Random()
-    started_at = clock.now()
+@dataclass(slots=True, kw_only=True)
+class _Parts:
+    """What a running fleet consists of, put together but not yet in motion."""
+
+    state: StateDir
+    run_file: RunFile
+    reaper: Reaper
+    logs: LogStore
+    gateway: Gateway
+    gateway_listener: socket.socket
+    orchestrator: Orchestrator
+    lives: Lives
+    api: ControlApi
+
+
+def _assemble(spec: DaemonSpec, fleet: FleetConfig, end: asyncio.Event) -> _Parts:
+    state, clock, random = spec.state(), SystemClock(), Random()  # noqa: S311  balancing, not secrets
+    listener = _bind_gateway(fleet)
+    url = "http://{}:{}".format(*listener.getsockname()[:2])
     registry, reaper, events = ServiceRegistry(), Reaper(), EventLog(clock)
     router = Router(ServiceDiscovery(registry), random)
     logs = LogStore(state.logs, clock)
-    gateway = Gateway(router, registry, clock)
+    gateway = Gateway(
+        router,
+        clock,
+        registry,
+        on_slow=lambda instance: orchestrator.hurry(instance),  # noqa: PLW0108  made below
+        on_refused=lambda instance: orchestrator.hurry(instance),  # noqa: PLW0108
+    )
+    router.on_breaker(lambda event: _record(events, event))
     orchestrator = Orchestrator(
         fleet,
         registry=registry,
@@ -97,45 +118,50 @@ async def _fleet_runs(
         clock=clock,
         random=random,
     )
-    gateway.on_slow = gateway.on_refused = orchestrator.hurry
-    listener = _bind_gateway(fleet)
-    url = "http://{}:{}".format(*listener.getsockname()[:2])
     commands = Commands(orchestrator, lambda files, environ: _load(spec, files, environ))
-    api = ControlApi(orchestrator, commands, StatusReport(orchestrator, url, started_at), end.set)
-    lives = Lives(
-        spawner=ExecSpawner(reaper),
-        reaper=reaper,
+    status = StatusReport(orchestrator, url, clock.now())
+    return _Parts(
         state=state,
-        project_dir=spec.project_dir,
-        clock=clock,
-        random=random,
-        probe_rate=ProbeRate(),
-        facts=FleetFacts(project=fleet.project, gateway_url=url, resolved=orchestrator.resolved),
-        named_ports=_NamedPorts(orchestrator),
-        connections=lambda service, instance: _connections(router, service, instance),
-        base_environment=lambda service: orchestrator.environments.get(service, os.environ),
+        run_file=RunFile(os.getpid(), fleet.project, url, timestamp(clock.wall())),
+        reaper=reaper,
+        logs=logs,
+        gateway=gateway,
+        gateway_listener=listener,
+        orchestrator=orchestrator,
+        lives=Lives(
+            spawner=ExecSpawner(reaper),
+            reaper=reaper,
+            state=state,
+            project_dir=spec.project_dir,
+            clock=clock,
+            random=random,
+            probe_rate=ProbeRate(),
+            facts=FleetFacts(
+                project=fleet.project, gateway_url=url, resolved=orchestrator.resolved
+            ),
+            named_ports=_NamedPorts(orchestrator),
+            traffic=_Traffic(router, gateway, clock),
+            base_environment=lambda name: orchestrator.environments.get(name, os.environ),
+        ),
+        api=ControlApi(orchestrator, commands, status, end.set),
     )
+
+
+@asynccontextmanager
+async def _in_motion(parts: _Parts) -> AsyncIterator[None]:
+    """Set the parts in motion, each after what it needs; they end in the reverse order."""
     async with AsyncExitStack() as stack:
-        reaper.open()
-        stack.callback(reaper.close)
-        logs.open()
-        stack.push_async_callback(asyncio.to_thread, logs.close)
-        await gateway.open_gateway([listener])
-        stack.push_async_callback(gateway.close)
-        await stack.enter_async_context(
-            control_server(state.socket, api.app, gateway.call_protocol_factory)
-        )
-        await stack.enter_async_context(api.running())
-        await stack.enter_async_context(orchestrator.running(lives))
-        state.write_run(
-            RunFile(
-                pid=os.getpid(),
-                project=fleet.project,
-                gateway=url,
-                started_at=timestamp(clock.wall()),
-            )
-        )
-        stack.callback(_remove_run_file, state)
+        parts.reaper.open()
+        stack.callback(parts.reaper.close)
+        parts.logs.open()
+        stack.push_async_callback(asyncio.to_thread, parts.logs.close)
+        await parts.gateway.open_gateway([parts.gateway_listener])
+        stack.push_async_callback(parts.gateway.close)
+        calls = parts.gateway.call_protocol_factory
+        await stack.enter_async_context(control_server(parts.state.socket, parts.api.app, calls))
+        await stack.enter_async_context(parts.api.running())
+        await stack.enter_async_context(parts.orchestrator.running(parts.lives))
+        parts.state.write_run(parts.run_file)
         yield
 
 
@@ -149,9 +175,29 @@ class _NamedPorts:
         return any(s.port == port for s in self._orchestrator.fleet.services.values())
 
 
-def _connections(router: Router, service: str, instance: str) -> int:
-    route = router.route(service)
-    return route.connections(instance) if route else 0
+class _Traffic:
+    """What the proxy knows of the calls to an instance, for its supervisor."""
+
+    def __init__(self, router: Router, gateway: Gateway, clock: Clock) -> None:
+        self._router = router
+        self._gateway = gateway
+        self._clock = clock
+
+    def connections(self, service: str, instance: str) -> int:
+        route = self._router.route(service)
+        return route.connections(instance) if route else 0
+
+    def cut(self, instance: str) -> None:
+        self._gateway.cut_tunnels(instance)
+
+    def health_passed(self, instance: ServiceInstance) -> None:
+        if route := self._router.route(instance.service):
+            route.health_passed(instance.id, instance.generation, self._clock.now())
+
+
+def _record(events: EventLog, event: BreakerEvent) -> None:
+    change = (event.transition.before, event.transition.after)
+    events.record(event.service, event.instance, "breaker", change, event.transition.reason)
 
 
 def _bind_gateway(fleet: FleetConfig) -> socket.socket:
@@ -167,10 +213,6 @@ def _bind_gateway(fleet: FleetConfig) -> socket.socket:
             except PortInUse:
                 continue
     raise MsctlError(f"no port is free for the gateway from {GATEWAY_PORT} on; set gateway.port")
-
-
-def _remove_run_file(state: StateDir) -> None:
-    state.run_file.unlink(missing_ok=True)
 
 
 def _end_on_signals(end: asyncio.Event, lifeline: int) -> None:

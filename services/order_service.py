@@ -80,10 +80,12 @@ class OrderService(Microservice):
         dependencies=["user-service"],
     )
 
-    def __init__(self, client: ServiceClient | None = None) -> None:
+    def __init__(
+        self, config: ServiceConfig | None = None, *, client: ServiceClient | None = None
+    ) -> None:
         self._client = client or ServiceClient(timeout=5)
         self._database = Database(SCHEMA)
-        super().__init__()
+        super().__init__(config)
 
     def setup_routes(self) -> None:
         """Say which method answers what."""

@@ -37,10 +37,12 @@ class PaymentService(Microservice):
         dependencies=["user-service", "order-service"],
     )
 
-    def __init__(self, client: ServiceClient | None = None) -> None:
+    def __init__(
+        self, config: ServiceConfig | None = None, *, client: ServiceClient | None = None
+    ) -> None:
         self._client = client or ServiceClient(timeout=5)
         self._payments = Payments()
-        super().__init__()
+        super().__init__(config)
 
     def setup_routes(self) -> None:
         """Say which method answers what."""

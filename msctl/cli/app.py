@@ -26,7 +26,9 @@ def _globals(
     context: typer.Context,
     file: Annotated[
         list[Path] | None,
-        typer.Option("--file", "-f", metavar="PATH", help="Config file or directory; may be repeated."),
+        typer.Option(
+            "--file", "-f", metavar="PATH", help="Config file or directory; may be repeated."
+        ),
     ] = None,
     *,
     _version: Annotated[
@@ -78,7 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     streams.prepare()
     given = sys.argv[1:] if arguments is None else arguments
-    return run(lambda: parse(given)())
+
+    def carry_out() -> int:
+        action = parse(given)
+        return action()
+
+    return run(carry_out)
 
 
 def _explain(problem: Exception) -> str:

@@ -2,14 +2,13 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
 from msctl.cli import streams
 from msctl.cli.outcome import stdout_width
+from msctl.cli.project import check_among
 from msctl.cli.render.table import Cell, Column, layout
 from msctl.config.models import Condition, FleetConfig, ServiceConfig
 from msctl.core.plan import DependencyGraph
-from msctl.errors import UnknownService
 
 _COLUMNS = (
     Column("STEP", right=True),
@@ -29,10 +28,7 @@ def print_plan(
     no_deps: bool,
 ) -> None:
     """Write the plan as a table; raises UnknownService."""
-    for name in scale:
-        if name not in fleet.services:
-            near = get_close_matches(name, fleet.services, n=1)
-            raise UnknownService(name, near[0] if near else None)
+    check_among([*names, *scale], [*fleet.services])
     graph = DependencyGraph({n: s.dependencies for n, s in fleet.services.items()})
     chosen = graph.closure(names or _by_profile(fleet, profiles), no_deps=no_deps)
     rows = [

@@ -83,7 +83,9 @@ def report(error: MsctlError) -> None:
 
 def complain(message: str) -> None:
     """Write an error message."""
-    streams.say(paint("error:", Style.BAD, decorated=streams.is_decorated(sys.stderr)) + f" {message}")
+    streams.say(
+        paint("error:", Style.BAD, decorated=streams.is_decorated(sys.stderr)) + f" {message}"
+    )
 
 
 def warn(message: str) -> None:

@@ -27,13 +27,15 @@ def run_in_foreground(project: Project, request: Mapping[str, Any]) -> int:
     While the connection of `/attach` is open the fleet lives; the daemon stops it when the
     connection breaks, by this program's death too.
     """
-    logs = LogFollower(project.state.logs)
     printer = LogPrinter()
+    with (
+        LogFollower(project.state.logs) as logs,
+        project.client.open("GET", "/attach") as attachment,
+    ):
 
-    def show() -> None:
-        printer.show(logs.poll())
+        def show() -> None:
+            printer.show(logs.poll())
 
-    with project.client.open("GET", "/attach") as attachment:
         result = Follower(project.client, Goal.HEALTHY, live=False, on_tick=show).follow(
             "/up", request
         )
@@ -44,8 +46,8 @@ def run_in_foreground(project: Project, request: Mapping[str, Any]) -> int:
         streams.say("all up; Ctrl-C stops everything")
         code = _stay(project, attachment, show)
         attachment.close()
-    project.wait_until_gone(_GONE_TIMEOUT)
-    show()
+        project.wait_until_gone(_GONE_TIMEOUT)
+        show()
     return code
 
 

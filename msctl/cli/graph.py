@@ -9,7 +9,7 @@ import typer
 from msctl.cli import streams
 from msctl.cli.errors import Action, ExitCode
 from msctl.cli.options import FileOption, ServicesArgument, project_of
-from msctl.cli.project import Project
+from msctl.cli.project import Project, check_among
 from msctl.cli.render.graph_text import FORMATS, GraphNode
 
 
@@ -41,12 +41,15 @@ def _graph(project: Project, names: tuple[str, ...], form: GraphFormat) -> int:
     from msctl.core.plan import DependencyGraph  # noqa: PLC0415
 
     fleet = project.load()
+    check_among(names, [*fleet.services])
     graph = DependencyGraph({n: s.dependencies for n, s in fleet.services.items()})
     nodes = [
         GraphNode(
             name,
             fleet.services[name].service_type,
-            tuple((d.name, d.condition.value, d.required) for d in fleet.services[name].dependencies),
+            tuple(
+                (d.name, d.condition.value, d.required) for d in fleet.services[name].dependencies
+            ),
         )
         for name in graph.closure(names or fleet.services)
     ]

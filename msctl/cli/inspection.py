@@ -12,7 +12,7 @@ from msctl.cli.project import Project
 
 
 def validate(context: typer.Context, *, file: FileOption = None) -> Action:
-    """Check the configuration and name everything that is wrong with it."""
+    """Check the configuration and name all that is wrong with it."""
     project = project_of(context, file)
     return lambda: _validate(project)
 

@@ -11,7 +11,7 @@ SIGNAL_BASE = 128
 _NOTED = (signal.SIGINT, signal.SIGTERM)
 
 
-class Terminated(BaseException):  # noqa: N818  like KeyboardInterrupt, it is no error
+class Terminated(BaseException):
     """SIGTERM arrived outside of anything that waits for it."""
 
 

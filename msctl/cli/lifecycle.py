@@ -53,7 +53,10 @@ def restart(
     timeout: TimeoutOption = None,
     file: FileOption = None,
 ) -> Action:
-    """Restart services without failing a request; config and environment are read again."""
+    """Restart services without failing a request.
+
+    Configuration and environment are read again.
+    """
     project = project_of(context, file)
     body = {**_request(services, timeout), "hard": hard}
     return lambda: _change(project, "/restart", body)
@@ -63,9 +66,7 @@ def wait(
     context: typer.Context,
     services: ServicesArgument = None,
     *,
-    goal: Annotated[
-        WaitFor, typer.Option("--for", help="What to wait for.")
-    ] = WaitFor.HEALTHY,
+    goal: Annotated[WaitFor, typer.Option("--for", help="What to wait for.")] = WaitFor.HEALTHY,
     timeout: TimeoutOption = None,
     file: FileOption = None,
 ) -> Action:

@@ -38,7 +38,7 @@ class LogOptions:
     since: str | None = None
 
 
-def command(  # noqa: PLR0913  one parameter for each option is typer's form
+def command(
     context: typer.Context,
     services: ServicesArgument = None,
     *,
@@ -68,7 +68,9 @@ def _since(text: str | None) -> str | None:
     if text is None:
         return None
     if (seconds := moment(text, SystemClock().wall())) is None:
-        raise UsageError(f"--since {text}: give a duration such as 5m, or a date such as 2026-01-31")
+        raise UsageError(
+            f"--since {text}: give a duration such as 5m, or a date such as 2026-01-31"
+        )
     return timestamp(seconds)
 
 
@@ -88,21 +90,19 @@ def _follow(project: Project, options: LogOptions, printer: LogPrinter) -> int:
     count = options.count
     if count is None and options.since is None:
         count = _FOLLOWED_BEFORE
-    directory = project.state.logs
-    follower = LogFollower(directory, options.services)
-    _show(
-        read_logs(
-            directory, options.services, count=count, since=options.since, limits=follower.limits
-        ),
-        printer,
-    )
+    directory, names = project.state.logs, options.services
     alive = _liveness(project)
-    while True:
-        going_on = alive()  # asked before the last look, so that no last line is missed
-        printer.show(follower.poll())
-        if not going_on:
-            return ExitCode.OK
-        streams.wait(seconds=_POLL, watch_stdout=True)
+    with LogFollower(directory, names) as follower:
+        kept = read_logs(
+            directory, names, count=count, since=options.since, limits=follower.limits
+        )
+        _show(kept, printer)
+        while True:
+            going_on = alive()  # asked before the last look, so that no last line is missed
+            printer.show(follower.poll())
+            if not going_on:
+                return ExitCode.OK
+            streams.wait(seconds=_POLL, watch_stdout=True)
 
 
 def _show(lines: Iterator[LogLine], printer: LogPrinter) -> bool:
@@ -114,7 +114,7 @@ def _show(lines: Iterator[LogLine], printer: LogPrinter) -> bool:
 
 
 def _liveness(project: Project) -> Callable[[], bool]:
-    """Return a cheap question: is the daemon that runs now still there?"""
+    """Return a function that says cheaply whether the daemon of now is still there."""
     pid = project.running_pid()
 
     def alive() -> bool:

@@ -12,9 +12,7 @@ from msctl.errors import UsageError
 
 FileOption = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--file", "-f", metavar="PATH", help="Config file or directory; may be repeated."
-    ),
+    typer.Option("--file", "-f", metavar="PATH", help="Config file or directory; may be repeated."),
 ]
 LongFileOption = Annotated[
     list[Path] | None,
@@ -23,7 +21,10 @@ LongFileOption = Annotated[
 ServicesArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[SERVICE]...", show_default=False, autocompletion=complete_services, help="Services; all when none is named."
+        metavar="[SERVICE]...",
+        show_default=False,
+        autocompletion=complete_services,
+        help="Services; all when none is named.",
     ),
 ]
 

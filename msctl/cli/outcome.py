@@ -1,6 +1,5 @@
 """What is said at the end of an operation: the table, the failures, what to do next."""
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -26,12 +25,8 @@ def print_table(document: Mapping[str, Any]) -> None:
 
 def stdout_width() -> int | None:
     """Return the terminal's width in cells; None when stdout is none and nothing is to fit."""
-    if not sys.stdout.isatty():
-        return None
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None
-    except OSError:
-        return None
+    size = streams.size_of(sys.stdout)
+    return size.columns if size else None
 
 
 def say_failures(result: Result) -> None:

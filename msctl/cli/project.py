@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _STATUS_TIMEOUT = 2.0
 _GONE_POLL = 0.02
+_LIKENESS = 0.35
+"""How like a name has to be to be suggested: `usr` is enough for `user-service`."""
 
 
 class Project:
@@ -97,7 +99,7 @@ def check_among(names: Sequence[str], known: Sequence[str]) -> None:
 
 def nearest(name: str, known: Sequence[str]) -> str | None:
     """Return the known name that was most likely meant."""
-    return next(iter(get_close_matches(name, known, n=1)), None)
+    return next(iter(get_close_matches(name, known, n=1, cutoff=_LIKENESS)), None)
 
 
 def names_or_none(project: Project) -> list[str]:

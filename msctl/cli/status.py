@@ -15,7 +15,7 @@ from msctl.cli.errors import Action, ExitCode, complain
 from msctl.cli.options import FileOption, ServicesArgument, project_of
 from msctl.cli.outcome import print_table, stdout_width
 from msctl.cli.project import Project
-from msctl.cli.render.status_table import status_lines
+from msctl.cli.render.status_table import status_lines, table_and_notes
 from msctl.cli.render.units import age
 from msctl.errors import MsctlError, NoDaemon, UsageError
 from msctl.model import Health, ServiceStatus
@@ -37,7 +37,7 @@ class StatusOptions:
     quiet: bool = False
 
 
-def command(  # noqa: PLR0913  one parameter for each option is typer's form
+def command(
     context: typer.Context,
     services: ServicesArgument = None,
     *,
@@ -79,9 +79,9 @@ def _is_wanted(service: Document, named: Sequence[str]) -> bool:
 
 
 def _is_well(service: Document) -> bool:
-    return service["status"] == ServiceStatus.COMPLETED or (
-        service["status"] == ServiceStatus.RUNNING and service["health"] == Health.HEALTHY
-    )
+    status, health = ServiceStatus(service["status"]), Health(service["health"])
+    running_well = status is ServiceStatus.RUNNING and health is Health.HEALTHY
+    return running_well or status is ServiceStatus.COMPLETED
 
 
 def _state(service: Document) -> str:
@@ -166,22 +166,22 @@ def _draw(document: Document, options: StatusOptions, before: str, *, on_screen:
 
 def _screen(document: Document) -> list[str]:
     """Return what fits on the screen."""
-    size = shutil.get_terminal_size()
+    size = streams.size_of(sys.stdout) or shutil.get_terminal_size()
     title = [
         document["project"],
         f"{document['running_services']} of {document['total_services']} running",
         f"up {age(document['uptime'])}",
         document.get("gateway") or "",
     ]
-    lines = [
-        "  ".join(part for part in title if part)[: size.columns],
-        "",
-        *status_lines(document, width=stdout_width(), decorated=True),
-    ]
-    if len(lines) <= size.lines:
-        return lines
-    hidden = len(lines) - size.lines + 1
-    return [*lines[: size.lines - 1], f"… {hidden} more lines, see: msctl status"]
+    head = ["  ".join(part for part in title if part)[: size.columns], ""]
+    table, notes = table_and_notes(document, width=stdout_width(), decorated=True)
+    notes = [f"{note[: size.columns - 1]}" for note in notes[: size.lines // 3]]
+    below = ["", *notes] if notes else []
+    room = size.lines - len(head) - len(below)
+    if len(table) > room:
+        hidden = len(table) - room + 1
+        table = [*table[: room - 1], f"… {hidden} more, see: msctl status"]
+    return [*head, *table, *below]
 
 
 def _without_uptime(document: Document) -> Document:

@@ -26,7 +26,7 @@ def command(
     kill: Annotated[bool, typer.Option("--kill", help="Kill at once, without draining.")] = False,
     file: FileOption = None,
 ) -> Action:
-    """Stop services, dependents first; without names everything and the daemon."""
+    """Stop services; without names everything, and the daemon."""
     project = project_of(context, file)
     body = {"services": list(services or ()), "timeout": timeout, "kill": kill}
     return lambda: _stop(project, body)

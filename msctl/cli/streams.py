@@ -49,10 +49,20 @@ def is_decorated(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def size_of(stream: TextIO) -> os.terminal_size | None:
+    """Return a terminal's columns and lines; None for anything else, or when it has none."""
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return None
+    return size if size.columns and size.lines else None
+
+
 def say(text: str = "") -> None:
     """Write a line of progress, warning or error to stderr."""
     with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 def write(text: str) -> None:

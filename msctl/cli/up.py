@@ -47,7 +47,7 @@ class UpOptions:
         }
 
 
-def command(  # noqa: PLR0913  one parameter for each option is typer's form
+def command(
     context: typer.Context,
     services: ServicesArgument = None,
     *,
@@ -68,7 +68,8 @@ def command(  # noqa: PLR0913  one parameter for each option is typer's form
         list[str] | None, typer.Option("--scale", metavar="NAME=N", help="Number of instances.")
     ] = None,
     profile: Annotated[
-        list[str] | None, typer.Option("--profile", metavar="P", help="Services of this profile too.")
+        list[str] | None,
+        typer.Option("--profile", metavar="P", help="Services of this profile too."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be started, in order.")
@@ -78,7 +79,7 @@ def command(  # noqa: PLR0913  one parameter for each option is typer's form
     ] = False,
     file: FileOption = None,
 ) -> Action:
-    """Start services with their dependencies and wait until they are healthy."""
+    """Start services with what they need; return when all are healthy."""
     if detach and foreground:
         raise UsageError("--detach and --foreground exclude each other")
     project = project_of(context, file)

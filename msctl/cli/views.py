@@ -1,6 +1,5 @@
 """Where progress goes: redrawn in place on a terminal, plain lines anywhere else."""
 
-import os
 import shutil
 import sys
 from typing import Protocol
@@ -18,11 +17,11 @@ class View(Protocol):
     """Shows the progress of one operation on stderr."""
 
     def changed(self, service: ServiceProgress) -> None:
-        """A service has reached another phase."""
+        """Show that a service has reached another phase."""
         ...
 
     def tick(self, now: float) -> None:
-        """Time has passed."""
+        """Show that time has passed."""
         ...
 
     def clear(self) -> None:
@@ -64,11 +63,7 @@ class LiveView:
 
     def tick(self, now: float) -> None:
         """Draw the picture over the last one."""
-        size = shutil.get_terminal_size()
-        try:
-            size = os.get_terminal_size(sys.stderr.fileno())
-        except OSError:
-            pass
+        size = streams.size_of(sys.stderr) or shutil.get_terminal_size()
         lines = picture(self._progress, now=now, width=size.columns, height=size.lines)
         text = "\n".join(lines)
         self._write(f"{self._erased()}{_HIDE}{_NO_WRAP}{text}{_WRAP}\n")

@@ -9,10 +9,9 @@ from typing import Any
 from msctl.client.connection import connect
 from msctl.client.exchange import Exchange, Header, StreamedBody
 from msctl.client.response import BrokenResponse
-from msctl.errors import MsctlError, UnknownService, UsageError
+from msctl.errors import MsctlError, UsageError
 
 _HOST: Header = ("Host", "msctl")
-_NOT_FOUND = 404
 _BAD_REQUEST = 400
 _SERVER_ERROR = 500
 
@@ -48,7 +47,7 @@ class ControlClient:
         *,
         timeout: float | None = None,
     ) -> dict[str, Any]:
-        """Like `request`, but raise UnknownService, UsageError or MsctlError for a refusal."""
+        """Like `request`, but raise UsageError or MsctlError for a refusal."""
         status, document = self.request(method, path, body, timeout=timeout)
         _raise_for(status, document)
         return document
@@ -74,7 +73,7 @@ class ControlClient:
         """Send any request; the caller reads the response and closes the exchange."""
         exchange = Exchange(connect(self._path), method)
         with _closed_on_error(exchange):
-            exchange.start(method, path, [_HOST, ("Connection", "close"), *headers], body)
+            exchange.start(method, path, _with_usual(headers), body)
         return exchange
 
     def _json(
@@ -83,7 +82,7 @@ class ControlClient:
         connection = connect(self._path)
         connection.settimeout(timeout)
         exchange = Exchange(connection, method)
-        headers = [_HOST, ("Connection", "close"), ("Content-Type", "application/json")]
+        headers = _with_usual([("Content-Type", "application/json")])
         content = None if body is None else json.dumps(body).encode()
         with _closed_on_error(exchange):
             exchange.start(method, path, headers, content)
@@ -126,9 +125,12 @@ class MessageStream:
         return [json.loads(line) for line in lines if line.strip()]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield every message until the stream ends."""
-        while not self.ended:
-            yield from self.receive()
+        """Yield every message until the stream ends, then close it."""
+        try:
+            while not self.ended:
+                yield from self.receive()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Drop the connection: an operation that has no result yet is cancelled."""
@@ -144,6 +146,12 @@ def _closed_on_error(exchange: Exchange) -> Iterator[None]:
         raise
 
 
+def _with_usual(headers: Iterable[Header]) -> list[Header]:
+    given = list(headers)
+    has_host = any(name.lower() == "host" for name, _ in given)
+    return [*([] if has_host else [_HOST]), ("Connection", "close"), *given]
+
+
 def _document(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body or b"{}")
@@ -157,9 +165,6 @@ def _raise_for(status: int, document: Mapping[str, Any]) -> None:
     if status < _BAD_REQUEST:
         return
     error = str(document.get("error") or f"the daemon answered {status}")
-    if status == _NOT_FOUND and (service := document.get("service")):
-        raise UnknownService(str(service), document.get("nearest"))
     if status < _SERVER_ERROR:
-        nearest = document.get("nearest")
-        raise UsageError(f"{error}; did you mean {nearest}?" if nearest else error)
+        raise UsageError(error)  # an unknown service, named with the nearest one
     raise MsctlError(error)

@@ -58,15 +58,15 @@ def _is_service(root: Table) -> bool:
 
 
 def _faults(root: Table) -> list[Problem]:
-    """The faults of a file that is one service."""
+    """Return the faults of a file that is one service."""
     draft = _draft(root, "", root.mark)
     return list(fault_problems(root, draft.label))
 
 
 def fault_problems(node: Node, label: str) -> Iterator[Problem]:
-    """The faults in a tree as problems."""
+    """Yield the faults in a tree as problems."""
     for path, fault in faults_of(node):
-        steps = (*path, fault.key) if fault.key else path
+        steps = (*path, fault.key) if fault.key is not None else path
         yield Problem(
             fault.mark.file, fault.mark.line, where(fault.mark, label, steps), fault.message
         )
@@ -134,7 +134,7 @@ def _of_services(services: Node | None) -> Contents:
 
 
 def _without_services(root: Table) -> Contents:
-    """A mapping that is neither a service nor a fleet: say which of the two it nearly is."""
+    """Report a mapping that is neither a service nor a fleet: say which of the two it nearly is."""
     tables = [name for name, entry in root.entries.items() if isinstance(entry.node, Table)]
     if len(tables) == len(root.entries) and not SERVICE_KEYS & set(tables):
         message = f"put {', '.join(tables)} under `services:`, if these are services"

@@ -32,7 +32,7 @@ class Assignment:
 
 
 def parse_env_file(text: str) -> dict[str, str]:
-    """The variables of an env file, `${…}` in their values left as it is; the last one holds.
+    """Return the variables of an env file, `${…}` in their values left as it is; the last one holds.
 
     Raises EnvFileError for the first line that is neither empty, a comment nor `K=V`.
     """
@@ -40,7 +40,7 @@ def parse_env_file(text: str) -> dict[str, str]:
 
 
 def assignments(text: str) -> Iterator[Assignment]:
-    """The assignments of an env file in order; raises EnvFileError where it reaches a bad line."""
+    """Return the assignments of an env file in order; raises EnvFileError where it reaches a bad line."""
     lines = text.removeprefix("\ufeff").splitlines()
     index = 0
     while index < len(lines):
@@ -64,7 +64,7 @@ def assignments(text: str) -> Iterator[Assignment]:
 
 
 def resolve(item: Assignment, variables: Mapping[str, str]) -> str:
-    """The value with its `${…}` replaced; raises EnvFileError where that fails."""
+    """Return the value with its `${…}` replaced; raises EnvFileError where that fails."""
     if item.literal:
         return item.value
     try:
@@ -74,7 +74,7 @@ def resolve(item: Assignment, variables: Mapping[str, str]) -> str:
 
 
 def _closing_quote(rest: str) -> int:
-    """The index of the quote that closes the one `rest` begins with; -1 without one."""
+    """Return the index of the quote that closes the one `rest` begins with; -1 without one."""
     quote = rest[0]
     at = 1
     while at < len(rest) and rest[at] != quote:

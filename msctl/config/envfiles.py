@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msctl.config.dotenv import Assignment, EnvFileError, assignments, resolve
 from msctl.config.environment import why_injected
+from msctl.config.paths import is_file
 from msctl.config.reader import Unreadable, read_text
 from msctl.errors import Problem
 
@@ -21,11 +22,11 @@ class EnvFiles:
     _read: dict[Path, tuple[Assignment, ...]] = field(default_factory=dict)
 
     def variables(self, project_dir: Path) -> dict[str, str]:
-        """What `${…}` in the configuration may use: the environment over `.env`."""
+        """Return what `${…}` in the configuration may use: the environment over `.env`."""
         return {**self.merge(default_files(project_dir), ()), **self.environ}
 
     def merge(self, files: Iterable[Path], dependencies: Iterable[str]) -> dict[str, str]:
-        """The variables of these files for a service with these dependencies.
+        """Return the variables of these files for a service with these dependencies.
 
         A later file goes over an earlier one. `${…}` in a value is replaced from the
         environment, else from what the files said so far.
@@ -45,7 +46,7 @@ class EnvFiles:
         return merged
 
     def read(self, file: Path) -> tuple[Assignment, ...]:
-        """What an env file assigns, up to the first line that cannot be read."""
+        """Return what an env file assigns, up to the first line that cannot be read."""
         if file in self._read:
             return self._read[file]
         items: list[Assignment] = []
@@ -60,6 +61,6 @@ class EnvFiles:
 
 
 def default_files(project_dir: Path) -> tuple[Path, ...]:
-    """The `.env` beside the configuration, where there is one."""
+    """Return the `.env` beside the configuration, where there is one."""
     file = project_dir / DOTENV
-    return (file,) if file.exists() else ()
+    return (file,) if is_file(file) else ()

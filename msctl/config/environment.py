@@ -15,7 +15,7 @@ _FORBIDDEN_IN_NAME = re.compile(r"[\s=\0]")
 
 
 def variable_prefix(service: str) -> str:
-    """The form that a service's name takes in the variables of its dependents."""
+    """Return the form that a service's name takes in the variables of its dependents."""
     return service.upper().replace("-", "_")
 
 

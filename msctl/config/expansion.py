@@ -10,7 +10,7 @@ COMMAND = "command"
 
 
 def expand_tree(node: Node, variables: Mapping[str, str]) -> Node:
-    """The tree with its `${…}` replaced; what cannot be is taken out, and a fault in its place.
+    """Return the tree with its `${…}` replaced; what cannot be is taken out, and a fault in its place.
 
     The arguments of a `command` are only checked: they are expanded when an instance is
     spawned, from its final environment (contract.md, Config).
@@ -32,7 +32,7 @@ def _expanded(node: Node, variables: Mapping[str, str] | None) -> Node:
             items[str(step)] = _text(child, below)
         except ValueError as error:
             mark = node.entries[str(step)].mark if isinstance(node, Table) else child.mark
-            faults.append(Fault(mark, str(step), str(error)))
+            faults.append(Fault(mark, step, str(error)))
     if isinstance(node, Listing):
         return replace(node, items=tuple(items.values()), faults=tuple(faults))
     entries = {key: Entry(node.entries[key].mark, child) for key, child in items.items()}

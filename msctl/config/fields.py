@@ -35,7 +35,7 @@ class Section(BaseModel):
 
 
 def bad_value(message: str) -> PydanticCustomError:
-    """A validation error about the value itself; whoever prints it may add what was given."""
+    """Return a validation error about the value itself; whoever prints it may add what was given."""
     return PydanticCustomError("bad_value", "{message}", {"message": message})
 
 
@@ -62,7 +62,7 @@ def text_of(value: object) -> object:
 
 
 def split_command(value: object) -> object:
-    """An argument list from a list, or from one string split as a shell would (contract.md)."""
+    """Return an argument list from a list, or from one string split as a shell would (contract.md)."""
     if isinstance(value, str):
         try:
             value = shlex.split(value)
@@ -79,7 +79,7 @@ def split_command(value: object) -> object:
 
 
 def one_or_more(value: object) -> object:
-    """A single text where a list of them is meant."""
+    """Return a single text where a list of them is meant."""
     return [value] if isinstance(value, str) and value else value
 
 
@@ -111,17 +111,13 @@ def _url_path(value: object) -> object:
 Count = Annotated[int, Field(ge=1, le=_MANY), BeforeValidator(_number)]
 """How many, at least one."""
 CountOrZero = Annotated[int, Field(ge=0, le=_MANY), BeforeValidator(_number)]
-Number = Annotated[
-    float, Field(gt=0, le=_MANY, allow_inf_nan=False), BeforeValidator(_number)
-]
+Number = Annotated[float, Field(gt=0, le=_MANY, allow_inf_nan=False), BeforeValidator(_number)]
 NumberOrZero = Annotated[
     float, Field(ge=0, le=_MANY, allow_inf_nan=False), BeforeValidator(_number)
 ]
 Ratio = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
 RatioOrZero = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
-Seconds = Annotated[
-    float, Field(gt=0, le=_YEAR, allow_inf_nan=False), BeforeValidator(_seconds)
-]
+Seconds = Annotated[float, Field(gt=0, le=_YEAR, allow_inf_nan=False), BeforeValidator(_seconds)]
 SecondsOrZero = Annotated[
     float, Field(ge=0, le=_YEAR, allow_inf_nan=False), BeforeValidator(_seconds)
 ]

@@ -10,6 +10,7 @@ from msctl.config.expansion import expand_tree
 from msctl.config.fleet import FleetSettings
 from msctl.config.messages import problem_at
 from msctl.config.nodes import Entry, Table
+from msctl.config.paths import absolute, is_dir, is_file
 from msctl.config.reader import Unreadable, read_tree
 from msctl.config.validate import validate
 from msctl.errors import Problem
@@ -34,7 +35,7 @@ class Files:
     def load(self, paths: Sequence[Path]) -> None:
         """Read these files and directories, and what they include."""
         for path in paths:
-            if path.is_dir():
+            if is_dir(path):
                 files = yaml_files(path)
                 if not files:
                     message = "has no .yaml file; write one for each service"
@@ -91,20 +92,22 @@ class Files:
 
 
 def yaml_files(directory: Path) -> list[Path]:
-    """The configuration files directly in a directory, by name; hidden ones do not count."""
+    """Return the configuration files directly in a directory, by name; hidden ones do not count."""
     return [path for path in _listing(directory) if _is_config(path)]
 
 
 def included(pattern: str, base: Path) -> Iterator[Path]:
-    """What an item of `include` stands for, relative to `base`; nothing where nothing matches."""
+    """Return what an item of `include` stands for, relative to `base`; nothing where nothing matches."""
     if not _MAGIC & set(pattern):
-        path = base / Path(pattern).expanduser()
-        if path.is_file() or (path.is_dir() and yaml_files(path)):
+        path = absolute(Path(pattern), base)
+        if is_file(path) or (is_dir(path) and yaml_files(path)):
             yield path.resolve()
         return
-    for match in sorted(glob.glob(pattern, root_dir=base, recursive=True)):
+    # Path.glob raises for absolute patterns and for some that are merely odd.
+    matches = glob.glob(pattern, root_dir=base, recursive=True)  # noqa: PTH207 - see above
+    for match in sorted(matches):
         path = base / match
-        if _is_config(path) or (path.is_dir() and yaml_files(path)):
+        if _is_config(path) or (is_dir(path) and yaml_files(path)):
             yield path.resolve()
 
 
@@ -116,4 +119,4 @@ def _listing(directory: Path) -> list[Path]:
 
 
 def _is_config(path: Path) -> bool:
-    return path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix in _SUFFIXES and not path.name.startswith(".") and is_file(path)

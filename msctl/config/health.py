@@ -32,13 +32,13 @@ class CheckKind(StrEnum):
 
 
 def _statuses(value: object) -> object:
-    given = value if isinstance(value, list | tuple) else [value]
+    given = list(value) if isinstance(value, list | tuple) else [value]
     try:
-        codes = [int(code) for code in given if not isinstance(code, bool)]
-    except (TypeError, ValueError):
+        codes = [int(str(code)) for code in given]
+    except ValueError:
         codes = []
     in_range = all(_LOWEST_STATUS <= code <= _HIGHEST_STATUS for code in codes)
-    if not codes or len(codes) != len(given) or not in_range:
+    if not codes or not in_range:
         raise bad_value("expected an HTTP status such as 200, or a list of them")
     return codes
 
@@ -127,7 +127,7 @@ class Check:
 
 
 def check_of(health: HealthConfig, kind: CheckKind, path: str) -> Check:
-    """The check that `health` describes; `kind` and `path` hold where it names none itself."""
+    """Return the check that `health` describes; `kind` and `path` hold where it names none itself."""
     if health.command is not None:
         kind = CheckKind.COMMAND
     elif health.tcp is not False:

@@ -45,7 +45,7 @@ def _scan(text: str, variables: Mapping[str, str] | None, depth: int) -> str:
 
 
 def _closing(text: str, start: int) -> int:
-    """The index of the brace that closes the `${` at `start`."""
+    """Return the index of the brace that closes the `${` at `start`."""
     depth, at = 1, start + 2
     while at < len(text):
         if text.startswith("$$", at):

@@ -1,32 +1,16 @@
 """Loads a fleet's configuration, or reports everything that is wrong with it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
 
-from msctl.config.contents import Draft, fault_problems
-from msctl.config.envfiles import EnvFiles, default_files
+from msctl.config.build import Built, build_service, default_problems, resolve
+from msctl.config.envfiles import EnvFiles
 from msctl.config.files import Files
 from msctl.config.fleet import FleetConfig, FleetSettings
 from msctl.config.location import ConfigLocation
-from msctl.config.messages import problem_at
-from msctl.config.nodes import Entry, Scalar, Table
-from msctl.config.prepare import inherited, prepared
+from msctl.config.prepare import prepared
 from msctl.config.rules import check_fleet
 from msctl.config.service import ServiceConfig
-from msctl.config.validate import name_problem, validate, validate_service
 from msctl.errors import ConfigError, Problem
-
-_UNNAMED = "unnamed"
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A service as far as it is valid, and the draft that it came from."""
-
-    draft: Draft
-    service: ServiceConfig
-    problems: tuple[Problem, ...]
 
 
 def load_fleet(location: ConfigLocation, environ: Mapping[str, str]) -> FleetConfig:
@@ -34,35 +18,77 @@ def load_fleet(location: ConfigLocation, environ: Mapping[str, str]) -> FleetCon
 
     Raises ConfigError with all problems of all files, by file and line.
     """
+    project_dir = location.project_dir
     env_files = EnvFiles(environ)
-    variables = env_files.variables(location.project_dir)
-    files = Files(variables)
+    files = Files(env_files.variables(project_dir))
     files.load(location.files)
-    defaults = prepared(files.defaults, variables) if files.defaults else None
-    loaded = [_load_service(draft, defaults, variables) for draft in files.drafts]
-    unique = {each.service.name: each for each in reversed(loaded) if _is_named(each)}
-    services = {name: unique[name] for name in dict.fromkeys(_names(loaded)) if name in unique}
     settings = FleetSettings.model_validate(files.settings)
+    built = _build(files)
+    fleet = _unique(built)
 
-    problems = [*files.problems, *(problem for each in loaded for problem in each.problems)]
-    problems += _default_problems(defaults)
-    problems += _duplicates(loaded, services)
-    problems += _fleet_problems(services, loaded, settings, location.project_dir)
-    resolved: dict[str, ServiceConfig] = {}
-    for name, each in services.items():
-        resolved[name], found = _resolved(each, location.project_dir, env_files)
+    problems = files.problems + [problem for each in built for problem in each.problems]
+    problems += _duplicates(built, fleet)
+    problems += _between(built, fleet, settings, location)
+    if files.defaults:
+        problems += default_problems(prepared(files.defaults, files.variables))
+    services: dict[str, ServiceConfig] = {}
+    for name, each in fleet.items():
+        services[name], found = resolve(each, project_dir, env_files)
         problems += found
     problems += env_files.problems
-    if not loaded and not problems:
+    if not built and not problems:
         message = "declares no service; write some under services, or name files in include"
         problems.append(Problem(location.files[0], 0, "", message))
     if problems:
         raise ConfigError(sorted(set(problems)))
     return FleetConfig(
-        project=settings.project or location.project_dir.name or "root",
-        project_dir=location.project_dir,
+        project=settings.project or project_dir.name or "root",
+        project_dir=project_dir,
         gateway=settings.gateway,
-        services=resolved,
+        services=services,
         preload=settings.preload,
         files=tuple(files.read),
     )
+
+
+def _build(files: Files) -> list[Built]:
+    defaults = prepared(files.defaults, files.variables) if files.defaults else None
+    usable = defaults.without("name") if defaults else None
+    return [build_service(draft, usable, files.variables) for draft in files.drafts]
+
+
+def _unique(built: list[Built]) -> dict[str, Built]:
+    """Return the services by name; of several with one name, the first."""
+    fleet: dict[str, Built] = {}
+    for each in built:
+        if each.name is not None:
+            fleet.setdefault(each.name, each)
+    return fleet
+
+
+def _duplicates(built: list[Built], fleet: Mapping[str, Built]) -> list[Problem]:
+    problems: list[Problem] = []
+    for each in built:
+        first = fleet.get(each.name or "", each)
+        if first is not each:
+            place = f"{first.table.mark.file}:{first.table.mark.line}"
+            message = f"{each.name} is defined in {place} already; rename one of them"
+            problems.append(each.problem(("name",), message))
+    return problems
+
+
+def _between(
+    built: list[Built],
+    fleet: Mapping[str, Built],
+    settings: FleetSettings,
+    location: ConfigLocation,
+) -> list[Problem]:
+    """Return what the services may not say together."""
+    findings = check_fleet(
+        {name: each.service for name, each in fleet.items()},
+        project_dir=location.project_dir,
+        gateway_port=settings.gateway.port,
+        # A dependency on a service whose name is bad is not unknown: the name is the problem.
+        known=[each.label.removeprefix("services.") for each in built if each.name is None],
+    )
+    return [fleet[name].problem(path, message) for name, path, message in findings]

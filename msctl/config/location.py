@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msctl.config.paths import is_dir, is_file
 from msctl.errors import UsageError
 
 FILE_NAME = "msctl.yaml"
@@ -51,12 +52,12 @@ def _named(cwd: Path, path: Path, origin: str) -> ConfigLocation:
     # linked file belongs to the project that links to it.
     given = cwd / path
     place = given.resolve() if given.name == ".." else given.parent.resolve() / given.name
-    if _is_dir(place):
+    if is_dir(place):
         if place.name == DIRECTORY_NAME:
             return ConfigLocation(place.parent, (place,))
         directory = place.resolve()
         return _in_project(directory) or ConfigLocation(directory, (directory,))
-    if _is_file(place):
+    if is_file(place):
         parent = place.parent
         return ConfigLocation(parent.parent if parent.name == DIRECTORY_NAME else parent, (place,))
     problem = "is neither a file nor a directory" if os.path.lexists(place) else "does not exist"
@@ -64,24 +65,10 @@ def _named(cwd: Path, path: Path, origin: str) -> ConfigLocation:
 
 
 def _in_project(directory: Path) -> ConfigLocation | None:
-    """What a project in this directory would be configured by."""
+    """Return what a project in this directory would be configured by."""
     file, configs = directory / FILE_NAME, directory / DIRECTORY_NAME
-    if _is_file(file):
+    if is_file(file):
         return ConfigLocation(directory, (file,))
-    if _is_dir(configs):
+    if is_dir(configs):
         return ConfigLocation(directory, (configs,))
     return None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a directory that may not be searched, a name that is too long
-        return False
-
-
-def _is_dir(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False

@@ -70,20 +70,21 @@ SERVICE_KEYS = frozenset(ServiceConfig.model_fields) - _INTERNAL
 
 
 def problem_at(root: Node, label: str, path: Steps, message: str) -> Problem:
-    """A problem with what the path leads to in a tree; `label` is the tree's own path."""
-    mark, _, _ = locate(root, path)
-    return Problem(mark.file, mark.line, where(mark, label, path), message)
+    """Return a problem with what the path leads to in a tree; `label` is the tree's own path."""
+    mark, found, _ = locate(root, path)
+    rest = (step for step in path[len(found) :] if isinstance(step, str))
+    return Problem(mark.file, mark.line, where(mark, label, (*found, *rest)), message)
 
 
 def where(mark: Mark, label: str, path: Steps) -> str:
-    """The key's path as problems show it; what was inherited is shown where it stands."""
+    """Return the key's path as problems show it; what was inherited is shown where it stands."""
     shown = written(path)
     label = mark.section or label
     return f"{label}.{shown}" if label and shown and shown[0] != "[" else label + shown
 
 
 def explain(error: ErrorDetails, root: Node, label: str) -> tuple[Problem, Steps]:
-    """The problem that a validation error stands for, and the path that it invalidates."""
+    """Return the problem that a validation error stands for, and the path that it invalidates."""
     kind, context = error["type"], error.get("ctx", {})
     mark, path, node = locate(root, error["loc"])
     named = path
@@ -115,7 +116,7 @@ def _value_message(
 
 
 def unknown_key(key: str, parents: Steps, label: str) -> str:
-    """What to say of a key that does not exist at this place."""
+    """Return what to say of a key that does not exist at this place."""
     section = str(parents[0]) if parents else None
     if section is not None:
         model = _SECTIONS.get(section)
@@ -137,7 +138,7 @@ def _advised(key: str, known: Iterable[str], section: str | None) -> str:
 
 
 def shown_value(node: Node, path: Steps) -> str:
-    """The value as the end of a message, unless there is none or it may be a secret."""
+    """Return the value as the end of a message, unless there is none or it may be a secret."""
     if not isinstance(node, Scalar) or any(is_secret(str(step)) for step in path):
         return ""
     if node.null:

@@ -11,6 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+Step = str | int
+Steps = tuple[Step, ...]
+"""A path in a tree: keys of mappings, positions in lists."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -28,7 +32,8 @@ class Fault:
     """What is wrong with the structure at one place, before anyone asks what it means."""
 
     mark: Mark
-    key: str
+    key: Step | None
+    """The key or position that is wrong; None for the node itself."""
     message: str
 
 
@@ -72,20 +77,17 @@ class Table:
         return key in self.entries
 
     def without(self, *keys: str) -> Table:
-        """The same mapping, these keys left out."""
+        """Return the same mapping, these keys left out."""
         kept = {key: entry for key, entry in self.entries.items() if key not in keys}
         return replace(self, entries=kept)
 
     def get(self, key: str) -> Node | None:
-        """The value of a key that has one."""
+        """Return the value of a key that has one."""
         entry = self.entries.get(key)
         return None if entry is None or is_null(entry.node) else entry.node
 
 
 Node = Scalar | Listing | Table
-Step = str | int
-Steps = tuple[Step, ...]
-"""A path in a tree: keys of mappings, positions in lists."""
 
 
 def is_null(node: Node) -> bool:
@@ -94,7 +96,7 @@ def is_null(node: Node) -> bool:
 
 
 def plain(node: Node) -> object:
-    """The tree as Python's own types; keys without a value are left out, as if not written."""
+    """Return the tree as Python's own types; keys without a value are left out, as if not written."""
     if isinstance(node, Scalar):
         return None if node.null else node.text
     if isinstance(node, Listing):
@@ -125,7 +127,7 @@ def locate(node: Node, path: Steps) -> tuple[Mark, Steps, Node]:
 
 
 def faults_of(node: Node, path: Steps = ()) -> Iterator[tuple[Steps, Fault]]:
-    """The faults in a tree, each with the path of the node that has it."""
+    """Yield the faults in a tree, each with the path of the node that has it."""
     if isinstance(node, Scalar):
         return
     yield from ((path, fault) for fault in node.faults)
@@ -134,7 +136,7 @@ def faults_of(node: Node, path: Steps = ()) -> Iterator[tuple[Steps, Fault]]:
 
 
 def children(node: Node) -> Iterator[tuple[Step, Node]]:
-    """The nodes directly below, each with the step that leads to it."""
+    """Yield the nodes directly below, each with the step that leads to it."""
     if isinstance(node, Listing):
         yield from enumerate(node.items)
     elif isinstance(node, Table):
@@ -142,7 +144,7 @@ def children(node: Node) -> Iterator[tuple[Step, Node]]:
 
 
 def in_section(node: Node, section: str) -> Node:
-    """The same tree, every mark of it saying that it was written in this section."""
+    """Return the same tree, every mark of it saying that it was written in this section."""
     mark = replace(node.mark, section=section)
     if isinstance(node, Scalar):
         return replace(node, mark=mark)
@@ -175,7 +177,7 @@ def merged(base: Table, over: Table) -> Table:
 
 
 def pruned(node: Node, paths: set[Steps]) -> Node:
-    """The tree without what these paths lead to."""
+    """Return the tree without what these paths lead to."""
     kept = [
         (step, pruned(child, {path[1:] for path in paths if path[0] == step and path[1:]}))
         for step, child in children(node)
@@ -184,14 +186,12 @@ def pruned(node: Node, paths: set[Steps]) -> Node:
     if isinstance(node, Listing):
         return replace(node, items=tuple(child for _, child in kept))
     if isinstance(node, Table):
-        entries = {
-            str(step): Entry(node.entries[str(step)].mark, child) for step, child in kept
-        }
+        entries = {str(step): Entry(node.entries[str(step)].mark, child) for step, child in kept}
         return replace(node, entries=entries)
     return node
 
 
 def written(path: Steps) -> str:
-    """A path as messages show it: `health.expect_status[0]`."""
+    """Return a path as messages show it: `health.expect_status[0]`."""
     parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return "".join(parts).removeprefix(".")

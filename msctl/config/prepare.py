@@ -10,7 +10,7 @@ _WITH_APP = ("app", "factory", "python")
 
 
 def prepared(table: Table, variables: Mapping[str, str]) -> Table:
-    """The same service with `environment` and `dependencies` as mappings where they can be.
+    """Return the same service with `environment` and `dependencies` as mappings where they can be.
 
     A variable without a value is the one of msctl's own environment, as in docker compose;
     a dependency without options waits until it is healthy.
@@ -28,7 +28,7 @@ def prepared(table: Table, variables: Mapping[str, str]) -> Table:
 
 
 def inherited(defaults: Table | None, table: Table) -> Table:
-    """The service with what it takes from the defaults."""
+    """Return the service with what it takes from the defaults."""
     if defaults is None:
         return table
     if table.get("command") is not None:
@@ -39,14 +39,14 @@ def inherited(defaults: Table | None, table: Table) -> Table:
 
 
 def _as_table(node: Node) -> Node:
-    """A list of `K=V` as a mapping; anything else as it is."""
+    """Return a list of `K=V` as a mapping; anything else as it is."""
     if not isinstance(node, Listing):
         return node
     entries: dict[str, Entry] = {}
     faults = list(node.faults)
     for item in node.items:
         if not isinstance(item, Scalar) or item.null:
-            faults.append(Fault(item.mark, "", "expected K=V in every item of the list"))
+            faults.append(Fault(item.mark, None, "expected K=V in every item of the list"))
             continue
         name, separator, value = item.text.partition("=")
         if name in entries:

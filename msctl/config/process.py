@@ -112,7 +112,7 @@ def parse_dependencies(value: object) -> object:
 
 
 def parse_signal(value: object) -> object:
-    """The name of a signal without SIG, from a name or a number."""
+    """Return the name of a signal without SIG, from a name or a number."""
     word = str(value).strip().upper().removeprefix("SIG")
     try:
         number = int(word) if word.isascii() and word.isdigit() else signal.Signals[f"SIG{word}"]

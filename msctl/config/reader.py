@@ -27,7 +27,7 @@ class Unreadable(Exception):  # noqa: N818 - a fact about a file, not a mistake 
 
 
 def read_text(file: Path) -> str:
-    """The text of a file; raises Unreadable."""
+    """Return the text of a file; raises Unreadable."""
     try:
         if not file.is_file():
             raise Unreadable(file, 0, "is not a file" if file.exists() else "does not exist")
@@ -46,12 +46,12 @@ def read_text(file: Path) -> str:
 
 
 def read_tree(file: Path) -> Node | None:
-    """The tree of a file, None when there is nothing in it; raises Unreadable."""
+    """Return the tree of a file, None when there is nothing in it; raises Unreadable."""
     return parse_tree(read_text(file), file)
 
 
 def parse_tree(text: str, file: Path) -> Node | None:
-    """The tree of a text that came from `file`; raises Unreadable."""
+    """Return the tree of a text that came from `file`; raises Unreadable."""
     try:
         return _Builder(file, yaml.parse(text, Loader=_LOADER)).document()
     except yaml.reader.ReaderError as error:
@@ -95,14 +95,17 @@ class _Builder:
         for event in self.events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    line = event.start_mark.line + 1
                     message = "a second document starts here; keep one in each file"
-                    raise Unreadable(self.file, line, message)
+                    raise Unreadable(self.file, self.mark(event).line, message)
                 root = self.node(next(self.events), 0)
         return None if root is None or is_null(root) else root
 
+    def mark(self, event: yaml.Event) -> Mark:
+        # Line numbers are YAML's own, which count from 0.
+        return Mark(self.file, event.start_mark.line + 1 if event.start_mark else 0)
+
     def node(self, event: yaml.Event, depth: int) -> Node:
-        mark = Mark(self.file, event.start_mark.line + 1)
+        mark = self.mark(event)
         if depth > _DEEPEST:
             raise Unreadable(self.file, mark.line, f"is nested more than {_DEEPEST} deep")
         if isinstance(event, yaml.AliasEvent):
@@ -163,11 +166,11 @@ class _Builder:
         inherited: dict[str, Entry] = {}
         faults: list[Fault] = []
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
-            key_mark = Mark(self.file, event.start_mark.line + 1)
+            key_mark = self.mark(event)
             key = self.node(event, depth + 1)
             value = self.node(next(self.events), depth + 1)
             if not isinstance(key, Scalar):
-                faults.append(Fault(key_mark, "", "a key must be a plain word"))
+                faults.append(Fault(key_mark, None, "a key must be a plain word"))
             elif key.text == _MERGE:
                 faults += self.inherit(inherited, value, key_mark)
             elif key.text in entries:

@@ -71,7 +71,7 @@ def _cycles(services: Mapping[str, ServiceConfig]) -> Iterator[Finding]:
 
 
 def find_cycles(graph: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
-    """The cycles that a depth-first search closes, each beginning with its first name in order.
+    """Return the cycles that a depth-first search closes, each beginning with its first name in order.
 
     Every cycle of the graph contains an edge that closes one of these. Without recursion: a
     chain may be longer than Python's stack. Names that the graph does not have are ignored.
@@ -103,9 +103,7 @@ def find_cycles(graph: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
     return list(cycles)
 
 
-def _ports(
-    services: Mapping[str, ServiceConfig], gateway_port: int | None
-) -> Iterator[Finding]:
+def _ports(services: Mapping[str, ServiceConfig], gateway_port: int | None) -> Iterator[Finding]:
     holders: dict[int, str] = {gateway_port: "the gateway"} if gateway_port else {}
     for name, service in services.items():
         port = service.port

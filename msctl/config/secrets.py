@@ -18,17 +18,17 @@ def is_secret(key: str) -> bool:
 
 
 def mask(mapping: Mapping[str, str]) -> dict[str, str]:
-    """The same variables, fit to be printed: secrets, and user and password of URLs, masked."""
+    """Return the same variables, fit to be printed: secrets, and user and password of URLs, masked."""
     return {key: MASK if is_secret(key) else mask_urls(value) for key, value in mapping.items()}
 
 
 def mask_urls(text: str) -> str:
-    """The text without the user and password that a URL in it carries."""
+    """Return the text without the user and password that a URL in it carries."""
     return _USER_INFO.sub(f"{MASK}@", text)
 
 
 def mask_text(text: str, secrets: Iterable[str]) -> str:
-    """The text with every one of these secret values masked.
+    """Return the text with every one of these secret values masked.
 
     Values under 4 characters are left: they occur by chance, and masking them all would
     show what they are.

@@ -34,7 +34,14 @@ from msctl.config.fields import (
     switch,
     text_of,
 )
-from msctl.config.health import DEFAULT_HEALTH_PATH, Check, CheckKind, HealthConfig, LivenessConfig, check_of
+from msctl.config.health import (
+    DEFAULT_HEALTH_PATH,
+    Check,
+    CheckKind,
+    HealthConfig,
+    LivenessConfig,
+    check_of,
+)
 from msctl.config.process import (
     Dependency,
     ResourcesConfig,
@@ -64,7 +71,7 @@ _ANY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104 - compared wit
 
 
 def service_name(value: object) -> object:
-    """The value, if it is a service's name; raises what is wrong with it."""
+    """Return the value, if it is a service's name; raises what is wrong with it."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         likely = re.sub(r"[^a-z0-9]+", "-", str(value).strip().lower()).strip("-")
         hint = f" (did you mean {likely}?)" if _NAME.fullmatch(likely) else ""

@@ -12,7 +12,7 @@ _IN_MEMORY = frozenset({"", "/", "/:memory:", ":memory:"})
 
 
 def store_identity(store: str, project_dir: Path) -> str | None:
-    """What two names of one store have in common; None for a store that lives in a process.
+    """Return what two names of one store have in common; None for a store that lives in a process.
 
     A path counts as the file or directory that it leads to, links followed. A URL counts
     without user, password, query and fragment; a driver (`postgresql+asyncpg`), the usual

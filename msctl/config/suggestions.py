@@ -114,14 +114,14 @@ VALUES: dict[str, str] = {
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known name that this one is probably a misspelling of."""
+    """Return the known name that this one is probably a misspelling of."""
     candidates = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(_plain(word), candidates, n=1, cutoff=0.6)
     return candidates[matches[0]] if matches else None
 
 
 def suggest_key(key: str, known: Iterable[str], section: str | None = None) -> str | None:
-    """The key that was probably meant; `section` is None for the keys of a service."""
+    """Return the key that was probably meant; `section` is None for the keys of a service."""
     known = list(known)
     table = OTHER_TOOLS if section is None else NESTED.get(section, {})
     names = (table.get(_plain(key)), table.get(_plain(key).rstrip("s")), nearest(key, known))
@@ -129,14 +129,14 @@ def suggest_key(key: str, known: Iterable[str], section: str | None = None) -> s
 
 
 def suggest_value(word: str, known: Iterable[str]) -> str | None:
-    """The value of an enumeration that was probably meant."""
+    """Return the value of an enumeration that was probably meant."""
     known = list(known)
     names = (VALUES.get(_plain(word)), nearest(word, known))
     return next((name for name in names if name in known), None)
 
 
 def did_you_mean(name: str | None) -> str:
-    """The suggestion as it ends a message; empty without one."""
+    """Return the suggestion as it ends a message; empty without one."""
     return f" (did you mean {name}?)" if name else ""
 
 

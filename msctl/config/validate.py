@@ -18,7 +18,7 @@ _FOLLOWS_TYPE = frozenset({"port", "replicas", "scaling", "health", "health_chec
 
 
 def validate(model: type[M], table: Table, label: str) -> tuple[M, list[Problem], set[Steps]]:
-    """The model that a tree describes, the problems, and what was left out because of them.
+    """Return the model that a tree describes, the problems, and what was left out because of them.
 
     Each invalid value is taken out and the rest validated again, so that one run finds the
     problems that pydantic looks for only when there are no others, and so that what is valid
@@ -39,14 +39,14 @@ def validate(model: type[M], table: Table, label: str) -> tuple[M, list[Problem]
             problems += [problem for problem, _ in explained]
             invalid |= paths
             remaining = pruned(table, paths)
-            assert isinstance(remaining, Table)  # noqa: S101 - for the type checker
+            assert isinstance(remaining, Table)
             table = remaining
         else:
             return value, problems, invalid
 
 
 def validate_service(table: Table, label: str) -> tuple[ServiceConfig, list[Problem]]:
-    """The service that a tree describes, as far as it is valid, and its problems.
+    """Return the service that a tree describes, as far as it is valid, and its problems.
 
     The tree must have a valid `name`.
     """
@@ -59,7 +59,7 @@ def validate_service(table: Table, label: str) -> tuple[ServiceConfig, list[Prob
     problems += found
     # A key that is there but bad must not be reported as missing too.
     silent = {path[0] for path in invalid if len(path) == 1}
-    silent |= {fault.key for path, fault in faults_of(table) if not path}
+    silent |= {fault.key for path, fault in faults_of(table) if not path and fault.key is not None}
     if "service_type" in silent:
         silent |= _FOLLOWS_TYPE
     for path, message in contradictions(service):
@@ -69,7 +69,7 @@ def validate_service(table: Table, label: str) -> tuple[ServiceConfig, list[Prob
 
 
 def name_problem(name: str | None, table: Table, label: str) -> Problem | None:
-    """What is wrong with a service's name, if anything."""
+    """Return what is wrong with a service's name, if anything."""
     path: Steps = ("name",) if "name" in table else ()
     if name is None:
         if path or any(fault.key == "name" for fault in table.faults):

@@ -83,7 +83,7 @@ class ControlApi:
         check_names(names, self._fleet.fleet.services)
         return JSONResponse(self._status.document(names))
 
-    async def events(self, follow: bool = False) -> StreamingResponse:
+    async def events(self, follow: bool = False) -> StreamingResponse:  # noqa: FBT001, FBT002  a query parameter
         """Return the events that are kept, and with `follow` those to come."""
 
         async def lines() -> AsyncIterator[bytes]:

@@ -64,23 +64,23 @@ class LoadBalancer:
 
         Degraded ones are chosen only when none is healthy. Counts nothing: `lease` does.
         """
-        chosen = self.choose(self._offers(candidates, now), now)
+        chosen = self.choose(self._offers(candidates), now)
         return None if chosen is None else chosen.instance
 
     def lease(self, candidates: Sequence[ServiceInstance], now: float) -> Lease | None:
         """Choose as `get_service_instance` does, and count the connection, in one step."""
-        chosen = self.choose(self._offers(candidates, now), now)
+        chosen = self.choose(self._offers(candidates), now)
         return None if chosen is None else Lease(chosen.instance, chosen.load)
 
     def choose(self, offers: Sequence[OfferT], now: float) -> OfferT | None:
         """Return one of these, whatever their state; None if there are none."""
         return self._chooser.choose(offers, now) if offers else None
 
-    def load(self, instance: ServiceInstance, now: float) -> Load:
+    def load(self, instance: ServiceInstance) -> Load:
         """Return what is known of this process; a newer generation starts at nothing."""
         load = self._loads.get(instance.id)
         if load is None or load.generation < instance.generation:
-            load = self._loads[instance.id] = Load(instance.generation, now)
+            load = self._loads[instance.id] = Load(instance.generation)
         return load
 
     def connections(self, instance_id: str) -> int:
@@ -99,10 +99,10 @@ class LoadBalancer:
         counts = ", ".join(f"{name}: {load.connections}" for name, load in self._loads.items())
         return f"<LoadBalancer {self._algorithm} {counts or 'idle'}>"
 
-    def _offers(self, candidates: Sequence[ServiceInstance], now: float) -> list[_Candidate]:
+    def _offers(self, candidates: Sequence[ServiceInstance]) -> list[_Candidate]:
         ready = [instance for instance in candidates if instance.in_rotation]
         healthy = [instance for instance in ready if instance.health is Health.HEALTHY]
-        return [_Candidate(instance, self.load(instance, now)) for instance in healthy or ready]
+        return [_Candidate(instance, self.load(instance)) for instance in healthy or ready]
 
 
 def _chooser(algorithm: Algorithm, random: RandomSource, slow_start: float) -> Chooser:

@@ -1,6 +1,6 @@
 """One chooser for each algorithm: which of the offered instances gets the next call.
 
-`w = weight × slow start factor`; the rules are router.md's "Balancer".
+`w` is weight times slow start factor; the rules are router.md's "Balancer".
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class RoundRobin:
         self._credit: dict[str, float] = {}
         self._rank: dict[str, int] = {}
 
-    def choose(self, offers: Sequence[OfferT], now: float) -> OfferT:
+    def choose(self, offers: Sequence[OfferT], now: float) -> OfferT:  # noqa: ARG002 - Chooser
         """Return whose turn it is."""
         if not self._credit:
             # So that not every router of a fleet begins with the same instance.
@@ -91,7 +91,7 @@ class WeightedRandom:
     def __init__(self, random: RandomSource) -> None:
         self._random = random
 
-    def choose(self, offers: Sequence[OfferT], now: float) -> OfferT:
+    def choose(self, offers: Sequence[OfferT], now: float) -> OfferT:  # noqa: ARG002 - Chooser
         """Return one by chance."""
         mark = self._random.random() * sum(offer.instance.weight for offer in offers)
         for offer in offers:

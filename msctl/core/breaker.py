@@ -72,7 +72,7 @@ class CircuitBreaker:
     `may_open` is asked before a failure opens it, and may keep it closed (Breaker 6).
     """
 
-    def __init__(  # noqa: PLR0913 - two that everyone sets, the rest are what is injected
+    def __init__(
         self,
         failure_threshold: int = 5,
         timeout: float = 60.0,
@@ -189,6 +189,11 @@ class CircuitBreaker:
     def generation(self) -> int:
         """The number of the present state; results of calls from an earlier one do not count."""
         return self._machine.generation
+
+    @property
+    def last_state(self) -> BreakerState:
+        """The state as the last call left it, without asking the time."""
+        return self._machine.state
 
     @property
     def keeps_out(self) -> bool:

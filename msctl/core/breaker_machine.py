@@ -198,7 +198,5 @@ class BreakerMachine:
         if to is not BreakerState.HALF_OPEN:
             self.unreachable = False
         self._note(
-            Transition(
-                before=before, after=to, reason=reason, at=at, generation=self.generation
-            )
+            Transition(before=before, after=to, reason=reason, at=at, generation=self.generation)
         )

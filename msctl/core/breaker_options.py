@@ -1,6 +1,6 @@
 """The numbers of a circuit breaker, and the presets for its two levels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 SERVICE_CALLS_FACTOR = 2
@@ -83,13 +83,15 @@ class BreakerOptions:
 
     @classmethod
     def for_service(cls, numbers: BreakerNumbers) -> "BreakerOptions":
+        """Return the upper level of what the user may set."""
+        return cls.for_instance(numbers).at_service_level()
+
+    def at_service_level(self) -> "BreakerOptions":
         """Return the upper level: it opens by rate alone, on twice the calls, and probes thrice."""
-        return cls(
+        return replace(
+            self,
             failure_threshold=None,
-            timeout=numbers.timeout,
-            failure_rate=numbers.failure_rate,
-            minimum_calls=numbers.minimum_calls * SERVICE_CALLS_FACTOR,
-            window=numbers.window,
+            minimum_calls=self.minimum_calls * SERVICE_CALLS_FACTOR,
             probes=SERVICE_PROBES,
             successes=SERVICE_PROBES,
         )

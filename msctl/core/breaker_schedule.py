@@ -28,7 +28,7 @@ class OpenSchedule:
             forgotten = int((now - self._closed_at) / options.forget_after)
             self._openings = max(0, self._openings - forgotten)
             self._closed_at = None
-        plain = options.base_open * 2**self._openings
+        plain = options.base_open * 2.0**self._openings
         # Beyond the cap a further doubling changes nothing now, and would only make the
         # breaker take longer to forgive later.
         if plain < options.timeout:

@@ -64,4 +64,4 @@ class Ask:
     @property
     def unconstrained(self) -> bool:
         """Whether it accepts whatever any other call would accept."""
-        return not self.tried and self.instance is None
+        return self.idempotent and not self.tried and self.instance is None

@@ -13,7 +13,7 @@ class Lease:
     the count is right before anyone else chooses.
     """
 
-    __slots__ = ("_load", "_on_release", "fresh", "instance", "released")
+    __slots__ = ("_counted", "_load", "_on_release", "fresh", "instance", "released")
 
     def __init__(
         self,
@@ -22,6 +22,7 @@ class Lease:
         on_release: Callable[["Lease", float], None] | None = None,
         *,
         fresh: bool = False,
+        counted: bool = True,
     ) -> None:
         self.instance = instance
         self.fresh = fresh
@@ -29,7 +30,9 @@ class Lease:
         self.released = False
         self._load = load
         self._on_release = on_release
+        self._counted = counted
         load.connections += 1
+        load.limited += counted
 
     def release(self, now: float) -> None:
         """Give it back: at the end of the response's body, not before."""
@@ -38,8 +41,14 @@ class Lease:
         self.released = True
         # The load of the process that was chosen, also if its id has a new process by now.
         self._load.connections -= 1
+        self.exempt()
         if self._on_release is not None:
             self._on_release(self, now)
+
+    def exempt(self) -> None:
+        """Count it as a connection only, not against the limit (tunnels, event streams)."""
+        self._load.limited -= self._counted
+        self._counted = False
 
     def __repr__(self) -> str:
         held = "released" if self.released else "held"

@@ -7,6 +7,9 @@ from msctl.model import Health, ServiceInstance, ServiceStatus
 _LEAVING = frozenset({ServiceStatus.DRAINING, ServiceStatus.STOPPING, ServiceStatus.STOPPED})
 _CRASHED = frozenset({ServiceStatus.BACKOFF, ServiceStatus.ERROR, ServiceStatus.COMPLETED})
 
+ProcessKey = tuple[str, int]
+"""An instance's id and generation: one process, never its successor."""
+
 
 class Member:
     """One generation of one instance; a new process gets a new member, with a closed breaker."""
@@ -23,7 +26,7 @@ class Member:
         """Whether we stop or restart it: what fails because of that is not counted."""
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> ProcessKey:
         """The process's identity: id and generation."""
         return (self.instance.id, self.instance.generation)
 

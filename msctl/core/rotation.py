@@ -13,7 +13,7 @@ from msctl.core.balancer import LoadBalancer
 from msctl.core.breaker import CircuitBreaker
 from msctl.core.decision import Ask
 from msctl.core.discovery import ServiceDiscovery
-from msctl.core.member import Member
+from msctl.core.member import Member, ProcessKey
 from msctl.core.registry import RegistryEvent
 from msctl.model import ServiceInstance
 
@@ -35,6 +35,8 @@ _SMALL_FLEET = 3
 class Shortage:
     """Why there is no instance for a call."""
 
+    absent: bool
+    """Nobody runs, and nobody is starting."""
     full: bool
     """There are some, but all have as many calls as they may."""
     starting: bool
@@ -65,23 +67,21 @@ class Rotation:
         self._make_breaker = make_breaker
         self._listing: tuple[ServiceInstance, ...] = ()
         self._members: dict[str, Member] = {}
+        self._everyone: tuple[Member, ...] = ()
         self._recovered: set[str] = set()
 
-    def members(self, now: float) -> Sequence[Member]:
+    def members(self) -> Sequence[Member]:
         """Return everyone who is registered now, whatever their state."""
         listing = self._discovery.discover_service(self.service)
         if listing is not self._listing:
             self._listing = listing
-            self._members = {i.id: self._member(i, now) for i in listing}
-        if self._recovered:
-            for name in self._recovered & self._members.keys():
-                self._members[name].breaker.health_passed(now)
-            self._recovered.clear()
-        return tuple(self._members.values())
+            self._members = {i.id: self._member(i) for i in listing}
+            self._everyone = tuple(self._members.values())
+        return self._everyone
 
-    def member(self, instance_id: str, now: float) -> Member | None:
+    def member(self, instance_id: str) -> Member | None:
         """Return one member by its id."""
-        self.members(now)
+        self.members()
         return self._members.get(instance_id)
 
     def candidates(self, ask: Ask, now: float) -> list[Member]:
@@ -90,9 +90,11 @@ class Rotation:
         Degraded ones only when no healthy one is left. A probe is kept for idempotent calls
         where there is a choice (Breaker 8).
         """
+        if self._recovered:
+            self._end_ejections(now)
         ready = [
             m
-            for m in self.members(now)
+            for m in self.members()
             if m.instance.in_rotation
             and self._acceptable(m, ask)
             and not m.is_aside(now)
@@ -114,7 +116,7 @@ class Rotation:
         """Return those that run but are unhealthy; never one that is known to be dead."""
         return [
             m
-            for m in self.members(now)
+            for m in self.members()
             if m.alive
             and not m.instance.in_rotation
             and self._acceptable(m, ask)
@@ -123,9 +125,10 @@ class Rotation:
 
     def shortage(self, ask: Ask, now: float) -> Shortage:
         """Say why there is no one to give the call to."""
-        members = self.members(now)
+        members = self.members()
         wanted = [m for m in members if self._acceptable(m, ask) and m.instance.in_rotation]
         return Shortage(
+            absent=not any(m.alive or m.starting for m in members),
             full=bool(self.candidates(ask, now)),
             starting=ask.instance is None and any(m.starting for m in members),
             undecided=any(
@@ -134,17 +137,15 @@ class Rotation:
                 if ask.instance in (None, m.instance.id)
             ),
             kept_out=tuple(
-                m.breaker
-                for m in wanted
-                if not m.breaker.unreachable and not m.breaker.admits(now)
+                m.breaker for m in wanted if not m.breaker.unreachable and not m.breaker.admits(now)
             ),
             changes_at=min((t for m in wanted for t in _changes(m, now)), default=None),
         )
 
-    def may_eject(self, member: Member) -> bool:
-        """Whether enough others would stay if this one were taken out (Breaker 6)."""
+    def may_eject(self, key: ProcessKey) -> bool:
+        """Whether enough others would stay if this process were taken out (Breaker 6)."""
         live = [m for m in self._members.values() if _live(m)]
-        stay = sum(1 for m in live if m is not member and _serves(m))
+        stay = sum(1 for m in live if m.key != key and _serves(m))
         needed = 1 if len(live) <= _SMALL_FLEET else ceil(len(live) / 2)
         return stay >= needed
 
@@ -160,28 +161,31 @@ class Rotation:
 
     def set_aside(self, member: Member, seconds: float, now: float) -> None:
         """Leave an instance alone that asked for it, unless too few would stay."""
-        if seconds > 0 and self.may_eject(member):
+        if seconds > 0 and self.may_eject(member.key):
             member.aside_until = now + min(seconds, LONGEST_ASIDE)
 
     def health_passed(self, instance_id: str, generation: int, now: float) -> None:
         """Take in that a check of this process passed (Breaker 8)."""
-        member = self.member(instance_id, now)
+        member = self.member(instance_id)
         if member is not None and member.instance.generation == generation:
             member.breaker.health_passed(now)
 
-    def present(self, now: float) -> frozenset[tuple[str, int]]:
+    def present(self) -> frozenset[ProcessKey]:
         """Return the processes that serve or will serve: not those on their way out."""
-        return frozenset(
-            m.key for m in self.members(now) if not m.leaving and (m.alive or m.starting)
-        )
+        return frozenset(m.key for m in self.members() if not m.leaving and (m.alive or m.starting))
 
-    def replaced_since(self, accused: frozenset[tuple[str, int]], now: float) -> bool:
+    def replaced_since(self, accused: frozenset[ProcessKey]) -> bool:
         """Whether none of these processes is left and another one serves (Breaker 7)."""
         return (
             bool(accused)
-            and not accused & self.present(now)
-            and any(m.instance.in_rotation and not m.leaving for m in self.members(now))
+            and not accused & self.present()
+            and any(m.instance.in_rotation and not m.leaving for m in self.members())
         )
+
+    def renew_breakers(self) -> None:
+        """Give every member a new, closed breaker: their numbers have changed."""
+        for member in self._members.values():
+            member.breaker = self._breaker_for(member.instance)
 
     def registry_changed(self, event: RegistryEvent) -> None:
         """Take in a change without knowing the time; the rest happens at the next look."""
@@ -195,15 +199,24 @@ class Rotation:
             member.update(event.after)
             if event.after.in_rotation and not was_ready:
                 self._recovered.add(event.instance_id)
+                member.load.restart_growth()
 
-    def _member(self, instance: ServiceInstance, now: float) -> Member:
+    def _end_ejections(self, now: float) -> None:
+        recovered, self._recovered = self._recovered, set()
+        for name in recovered:
+            if (member := self.member(name)) is not None:
+                member.breaker.health_passed(now)
+
+    def _member(self, instance: ServiceInstance) -> Member:
         known = self._members.get(instance.id)
         if known is not None and known.instance.generation == instance.generation:
             known.update(instance)
             return known
-        breaker = self._make_breaker(instance, lambda: self.may_eject(member))
-        member = Member(instance, breaker, self._balancer.load(instance, now))
-        return member
+        return Member(instance, self._breaker_for(instance), self._balancer.load(instance))
+
+    def _breaker_for(self, instance: ServiceInstance) -> CircuitBreaker:
+        key = (instance.id, instance.generation)
+        return self._make_breaker(instance, lambda: self.may_eject(key))
 
     def _acceptable(self, member: Member, ask: Ask) -> bool:
         if ask.instance is not None and ask.instance != member.instance.id:
@@ -227,7 +240,7 @@ def _wants_idempotent(member: Member, now: float) -> bool:
 
 def _changes(member: Member, now: float) -> list[float]:
     """When this one may become available by itself."""
-    changes = [] if member.aside_until is None else [member.aside_until]
+    changes = [member.aside_until] if member.aside_until and member.is_aside(now) else []
     if wait := member.breaker.retry_after(now):
         changes.append(now + wait)
     return changes

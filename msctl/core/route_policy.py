@@ -56,14 +56,15 @@ class RoutePolicy:
     @classmethod
     def from_config(cls, config: "ServiceConfig") -> "RoutePolicy":
         """Return what the user configured."""
-        retries, limits = config.retries, config.limits
+        breaker, retries, limits = config.breaker, config.retries, config.limits
         return cls(
             timeout=config.timeout,
             algorithm=config.balancer.algorithm,
             slow_start=config.balancer.slow_start,
-            breaker=config.breaker and BreakerOptions.for_instance(config.breaker),
-            retries=retries
-            and RetryOptions(
+            breaker=None if breaker is None else BreakerOptions.for_instance(breaker),
+            retries=None
+            if retries is None
+            else RetryOptions(
                 attempts=retries.attempts,
                 budget=retries.budget,
                 min_per_second=retries.min_per_second,

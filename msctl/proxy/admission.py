@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from msctl.core.outcome import Reason
 from msctl.core.decision import CallFacts, Refusal
+from msctl.core.outcome import Reason
 from msctl.core.route_policy import RoutePolicy
 from msctl.core.router import Router, ServiceRoute
 from msctl.proxy.destination import Destination, unknown_service

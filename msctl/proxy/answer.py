@@ -1,38 +1,44 @@
 """Giving the client its answer: an instance's response, or one of the router's own."""
 
+from dataclasses import dataclass
+from typing import Final
+
 from msctl.core.decision import Refusal
 from msctl.proxy.attempt import Attempt
 from msctl.proxy.client import ClientStream
-from msctl.proxy.context import ProxyContext
+from msctl.proxy.framing import UNTIL_CLOSE
 from msctl.proxy.head import RequestHead, ResponseHead
 from msctl.proxy.idle import IdleWatch
+from msctl.proxy.instances import InstanceWatch
 from msctl.proxy.interrupt import Cause, Interrupts
 from msctl.proxy.problem import ProblemContext, problem
 from msctl.proxy.relay import ResponseBody, client_framing
 from msctl.proxy.request_body import RequestBody
-from msctl.proxy.framing import UNTIL_CLOSE
 from msctl.proxy.rewrite import ResponseContext, final_head, informational_head
 from msctl.proxy.tunnel import Tunnel
 
-_CONTINUE = 100
-_SWITCHING = 101
+_CONTINUE: Final = 100
+_SWITCHING: Final = 101
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayScope:
+    """What bounds a response on its way."""
+
+    interrupts: Interrupts
+    tunnels: InstanceWatch
+    idle: float
+    """Seconds without a byte in either direction."""
 
 
 class Answer:
-    """Writes to the client what there is to say about one request, once.
-
-    `begun` is true once bytes of the final response, or of a 1xx that says something about
-    it, have gone out: from then on nothing can be tried again or answered differently.
-    """
+    """Writes to the client what there is to say about one request, once."""
 
     def __init__(
-        self,
-        client: ClientStream,
-        request: RequestHead,
-        body: RequestBody,
-        service: str | None,
+        self, client: ClientStream, request: RequestHead, body: RequestBody, service: str | None
     ) -> None:
         self.begun = False
+        """Bytes that only one attempt can have said are out: nothing can be tried again."""
         self.continued = False
         """The client has been told to send its body."""
         self.attempts = 0
@@ -44,7 +50,7 @@ class Answer:
         self._service = service
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answer for the router."""
+        """Answer for the router; raises StreamLost."""
         if self._request.expects_continue and not self._body.complete:
             # The client may send its body now or not at all; nobody can tell which.
             self._client.persistent = False
@@ -59,30 +65,57 @@ class Answer:
         self._client.write(problem(refusal, context))
 
     def inform(self, response: ResponseHead) -> None:
-        """Pass a 1xx on, to those who understand it; `100` once only."""
+        """Pass a 1xx on to those who understand it, `100` once only; raises StreamLost."""
         if self._request.minor == 0:
             return
-        if response.status == _CONTINUE:
-            if self.continued:
-                return
-            self.continued = True
-        else:
+        if response.status != _CONTINUE:
             self.begun = True
+        elif self.continued:
+            return
+        else:
+            self.continued = True
         self._client.write(informational_head(response))
 
-    async def relay(
-        self, proxy: ProxyContext, attempt: Attempt, response: ResponseHead, scope: "Scope"
-    ) -> None:
+    async def relay(self, attempt: Attempt, response: ResponseHead, scope: RelayScope) -> None:
         """Pass the response on to its end, and give the attempt back.
 
         Raises UpstreamFailed (BROKEN_BODY), StreamLost for the client, Interrupted.
         """
-        upstream = attempt.upstream
-        if upstream is None:
-            raise RuntimeError("a response without a connection")
         framing = client_framing(response, self._request.minor)
-        if framing is UNTIL_CLOSE:
+        if framing is UNTIL_CLOSE or response.status == _SWITCHING:
             self._client.persistent = False
-        body = ResponseBody(upstream, response, framing)
+        body = ResponseBody(attempt.connection, response, framing)
+        head = final_head(
+            response,
+            framing,
+            ResponseContext(
+                minor=self._request.minor,
+                close=not self._client.persistent,
+                instance=attempt.lease.instance.id,
+                attempts=self.attempts,
+            ),
+        )
+        if response.status == _SWITCHING:
+            self.begun = True
+            self._client.write(head)
+            tunnel = Tunnel(self._client, attempt.connection, scope.interrupts)
+            await tunnel.run(scope.tunnels, attempt.lease.instance, scope.idle)
+            await attempt.close(clean=True)
+            return
+        first = body.first()
         self.begun = True
-        self._client.write(final_head(response, framing, self._context(attempt)))
+        self._client.write(head + first)
+        if not body.complete:
+            await self._stream(body, scope)
+        clean = self._body.complete
+        await attempt.close(reuse=clean and body.leaves_connection_usable, clean=clean)
+
+    async def _stream(self, body: ResponseBody, scope: RelayScope) -> None:
+        watch = IdleWatch(scope.idle, lambda: scope.interrupts.fire(Cause.IDLE))
+        self._body.on_piece = watch.touch
+        try:
+            async with scope.interrupts:
+                await body.relay(self._client, watch)
+        finally:
+            self._body.on_piece = None
+            watch.stop()

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from msctl.core.outcome import Outcome
 from msctl.core.lease import Lease
+from msctl.core.outcome import Outcome
 from msctl.proxy.context import ProxyContext, run_hook
 from msctl.proxy.faults import BadMessage, StreamLost, UpstreamFailed
 from msctl.proxy.head import HeadScanner, RequestHead, ResponseHead, parse_response
@@ -34,17 +34,29 @@ class Outgoing:
 class Attempt:
     """Owns the lease, the connection and the task that sends the body; `close` ends all three.
 
-    The response's head comes from `run`; after that `upstream` is for whoever relays the
+    The response's head comes from `run`; after that `connection` is for whoever relays the
     body, until `close`.
     """
 
     def __init__(self, proxy: ProxyContext, lease: Lease, interrupts: Interrupts) -> None:
         self.lease = lease
-        self.upstream: UpstreamConnection | None = None
+        self._upstream: UpstreamConnection | None = None
         self._proxy = proxy
         self._interrupts = interrupts
         self._pump: asyncio.Task[None] | None = None
         self._slow: asyncio.TimerHandle | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the instance may have got something of the request."""
+        return self._upstream is not None
+
+    @property
+    def connection(self) -> UpstreamConnection:
+        """The connection to the instance; only there after `run` and before `close`."""
+        if self._upstream is None:
+            raise RuntimeError("this attempt has no connection")
+        return self._upstream
 
     async def run(self, outgoing: Outgoing) -> ResponseHead:
         """Return the head of the final response; raises UpstreamFailed, Interrupted."""
@@ -52,20 +64,26 @@ class Attempt:
         self._slow = asyncio.get_running_loop().call_later(SLOW_AFTER, self._report_slow)
         remove = self._proxy.unanswered.add(instance, lambda: self._interrupts.fire(Cause.LOST))
         try:
-            self.upstream = await self._proxy.pool.acquire(instance, fresh=self.lease.fresh)
-            self._send(self.upstream, outgoing)
-            return await self._read_head(self.upstream, outgoing)
+            self._upstream = await self._proxy.pool.acquire(instance, fresh=self.lease.fresh)
+            self._send(self._upstream, outgoing)
+            return await self._read_head(self._upstream, outgoing)
         finally:
             remove()
             self._slow.cancel()
 
-    async def close(self, *, reuse: bool = False) -> None:
-        """Give everything back; the connection is kept only when it is in step."""
+    async def close(self, *, reuse: bool = False, clean: bool = False) -> None:
+        """Give everything back.
+
+        The connection is kept when it may be used again, closed in peace when both sides
+        have said all they had to say (`clean`), and cut otherwise.
+        """
         self.lease.release(self._proxy.clock.now())
-        upstream, self.upstream = self.upstream, None
+        upstream, self._upstream = self._upstream, None
         if upstream is not None:
             if reuse:
                 self._proxy.pool.release(upstream)
+            elif clean:
+                upstream.close()
             else:
                 upstream.abort()
         pump, self._pump = self._pump, None

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from msctl.core.outcome import Reason
 from msctl.core.decision import Refusal
+from msctl.core.outcome import Reason
 from msctl.proxy.fields import values
 from msctl.proxy.head import RequestHead
 

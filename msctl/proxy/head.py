@@ -87,6 +87,14 @@ class ResponseHead:
         """A 1xx that comes before the response proper; 101 is the response proper."""
         return self.status < 200 and self.status != 101  # noqa: PLR2004 - HTTP's own numbers
 
+    @property
+    def long_lived(self) -> bool:
+        """A tunnel or an event stream: it has no end that anyone waits for."""
+        kind = values(self.fields, b"content-type")[:1]
+        return self.status == 101 or any(  # noqa: PLR2004 - HTTP's own number
+            value.partition(b";")[0].strip().lower() == b"text/event-stream" for value in kind
+        )
+
 
 class HeadScanner:
     """Cuts heads out of a buffer that grows; it looks at each byte once, however it arrives."""

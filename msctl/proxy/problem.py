@@ -5,8 +5,8 @@ import math
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from msctl.core.outcome import Reason
 from msctl.core.decision import Refusal
+from msctl.core.outcome import Reason
 from msctl.proxy.faults import BadMessage
 
 

@@ -74,24 +74,27 @@ class ResponseBody:
             client.write(piece)
 
     def discard(self) -> bool:
-        """Take what is here for nobody; True when that was all of it."""
+        """Take what is here for nobody; True when the connection may be used again."""
         try:
             self._take()
         except UpstreamFailed:
             return False
-        return self.complete
+        return self.leaves_connection_usable
 
     def _take(self) -> bytes:
         try:
             data = self._reader.take(self._upstream.buffer)
             if not data and not self.complete and self._upstream.ended:
-                if self._upstream.error is not None:
-                    raise BadMessage("the connection broke")
-                self._reader.end()
+                self._end()
         except BadMessage as fault:
             raise UpstreamFailed(Outcome.BROKEN_BODY, fault.detail) from fault
         encoded = self._writer.encode(data)
         return encoded + self._writer.finish(self._reader.trailers) if self.complete else encoded
+
+    def _end(self) -> None:
+        if self._upstream.error is not None:
+            raise BadMessage("the connection broke")  # which a close-delimited body must not hide
+        self._reader.end()
 
 
 async def copy(source: Stream, sink: Stream, touch: Callable[[], None]) -> None:

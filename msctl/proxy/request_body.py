@@ -1,6 +1,7 @@
 """A request's body on its way to an instance, and again to another one if need be."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from msctl.clock import Clock
@@ -35,6 +36,8 @@ class RequestBody:
         self.starving = False
         self.fault: BadMessage | None = None
         """What is wrong with it, if anything is."""
+        self.on_piece: Callable[[], None] | None = None
+        """Is told of every piece that comes from the client."""
 
     @property
     def complete(self) -> bool:
@@ -105,6 +108,8 @@ class RequestBody:
         if data:
             self.received_at = self._clock.now()
             self._keep(data)
+            if self.on_piece is not None:
+                self.on_piece()
         encoded = self._writer.encode(data)
         if not self.complete:
             return encoded

@@ -10,7 +10,7 @@ _MAX_DIGITS: Final = 9
 
 
 def retry_after(fields: Fields, wall: float) -> float | None:
-    """Seconds from now, never negative; `wall` is the time of day, which a date refers to."""
+    """Return seconds from now, never negative; `wall` is the time of day, which a date refers to."""
     sent = values(fields, b"retry-after")
     if not sent:
         return None

@@ -18,6 +18,7 @@ BUFFER_LIMIT: Final = 65536
 """Bytes of unread input above which reading pauses; room for a head of the longest kind."""
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_CLOSE_TIME: Final = 5.0
 _DISCARD_PAUSE: Final = 1.0
 _DISCARD_TOTAL: Final = 10.0
 
@@ -37,6 +38,7 @@ class Stream(asyncio.Protocol):
         self._writable = True
         self._input: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
+        self._last_call: asyncio.TimerHandle | None = None
 
     @property
     def ended(self) -> bool:
@@ -70,6 +72,8 @@ class Stream(asyncio.Protocol):
         """Note the end of everything."""
         self.lost = True
         self.error = exc
+        if self._last_call is not None:
+            self._last_call.cancel()
         self.wake()
         self._wake_writer()
 
@@ -138,10 +142,12 @@ class Stream(asyncio.Protocol):
             with contextlib.suppress(OSError):  # it broke a moment ago
                 self._transport.write_eof()
 
-    def close(self) -> None:
-        """Close once what was written has been taken."""
-        if self._transport is not None:
-            self._transport.close()
+    def close(self, *, within: float = _CLOSE_TIME) -> None:
+        """Close once what was written has been taken; after `within` seconds in any case."""
+        if self._transport is None or self.lost or self._last_call is not None:
+            return
+        self._last_call = asyncio.get_running_loop().call_later(within, self.abort)
+        self._transport.close()
 
     def abort(self) -> None:
         """Close now, in a way that the peer cannot take for a clean end."""

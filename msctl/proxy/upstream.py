@@ -121,7 +121,7 @@ class UpstreamPool:
     def release(self, connection: UpstreamConnection) -> None:
         """Take a connection back whose response has been read to its end."""
         if not self._is_current(connection.instance) or not connection.is_silent():
-            connection.abort()
+            connection.close()
             return
         connection.reused = True
         connection.idle_since = self._clock.now()

@@ -12,9 +12,9 @@ import socket
 import sys
 
 # Run by path, this file's directory comes first on sys.path; the service's belongs there.
-sys.path[0] = os.getcwd()
+sys.path[0] = os.getcwd()  # noqa: PTH109  before anything is imported
 
-import uvicorn
+import uvicorn  # noqa: E402  after sys.path is right
 
 
 class NotTheProbes(logging.Filter):
@@ -27,7 +27,7 @@ class NotTheProbes(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether the line is about a request of somebody's own."""
         arguments = record.args
-        if not isinstance(arguments, tuple) or len(arguments) < 3:
+        if not isinstance(arguments, tuple) or len(arguments) < 3:  # noqa: PLR2004  uvicorn's fields
             return True
         return str(arguments[2]).partition("?")[0] != self._health_path
 

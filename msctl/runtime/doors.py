@@ -17,7 +17,7 @@ class Gateway(Protocol):
         """Accept calls for the service on these sockets."""
         ...
 
-    async def close_front_door(self, service: str, drain_timeout: float) -> None:
+    async def close_front_door(self, service: str, *, drain_timeout: float) -> None:
         """Stop accepting; calls under way may end within `drain_timeout` seconds."""
         ...
 
@@ -71,7 +71,7 @@ class Doors:
         """Close one front door; nothing when it is not open."""
         opened = self._open.pop(service, None)
         if opened is not None:
-            await self._gateway.close_front_door(service, opened.drain_timeout)
+            await self._gateway.close_front_door(service, drain_timeout=opened.drain_timeout)
 
     def _is_open(self, service: ServiceConfig) -> bool:
         configured = self._configured.get(service.name)
@@ -89,7 +89,7 @@ class Doors:
         self._configured[service.name] = service
 
 
-def _bind(service: ServiceConfig, runs_already: bool) -> list[socket.socket]:
+def _bind(service: ServiceConfig, runs_already: bool) -> list[socket.socket]:  # noqa: FBT001  for to_thread
     if not isinstance(service.port, int) and service.port != "auto":
         return []
     port = 0 if service.port == "auto" else service.port

@@ -66,4 +66,4 @@ def working_dir(service: ServiceConfig, project_dir: Path) -> Path:
     """Return the directory that an instance runs in; `~` and relative paths are understood."""
     if service.working_dir is None:
         return project_dir
-    return project_dir / os.path.expanduser(service.working_dir)
+    return project_dir / os.path.expanduser(service.working_dir)  # noqa: PTH111  may be relative

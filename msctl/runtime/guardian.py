@@ -51,7 +51,7 @@ def _run_and_exit(run: Callable[[int], int], lifeline: int) -> None:
     code = 1
     try:
         code = run(lifeline)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  the daemon's log is its last trace
         traceback.print_exc()
     finally:
         sys.stderr.flush()

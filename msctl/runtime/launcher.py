@@ -108,9 +108,9 @@ def report_failure(channel: int, error: Exception | None) -> None:
 
 
 def _report(channel: int, report: dict[str, Any]) -> None:
-    with socket.socket(fileno=channel) as connection:
-        with suppress(OSError):  # the launcher has gone; the daemon stays
-            connection.sendall(json.dumps(report, default=str).encode())
+    # A launcher that has gone meanwhile makes no difference.
+    with suppress(OSError), socket.socket(fileno=channel) as connection:
+        connection.sendall(json.dumps(report, default=str).encode())
 
 
 def _launch(spec: DaemonSpec, state: StateDir, environ: Mapping[str, str]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 from msctl.clock import Clock
 from msctl.config.models import CheckKind, ServiceConfig
 from msctl.core.health import HealthPolicy, HealthTracker, HealthUpdate
 from msctl.core.probe_rate import ProbeRate
-from msctl.model import Health
+from msctl.model import Health, ServiceInstance
 from msctl.runtime import ports
 from msctl.runtime.environment import (
     FleetFacts,
@@ -26,6 +27,23 @@ from msctl.runtime.probes import CommandProbe, HttpProbe, Probe, TcpProbe
 from msctl.runtime.reaper import Reaper
 from msctl.runtime.spawner import AsgiProgram, Launch, Process, Spawner, SpawnError
 from msctl.runtime.statedir import StateDir
+
+
+class Traffic(Protocol):
+    """The calls to instances, as far as their supervisors have to do with them."""
+
+    def connections(self, service: str, instance: str) -> int:
+        """Return how many calls an instance still answers."""
+        ...
+
+    def cut(self, instance: str) -> None:
+        """Cut its tunnels, which have no end of their own."""
+        ...
+
+    def health_passed(self, instance: ServiceInstance) -> None:
+        """Take in that a health check of this very process passed."""
+        ...
+
 
 HealthChanged = Callable[[HealthUpdate, str], None]
 
@@ -88,8 +106,7 @@ class Lives:
     probe_rate: ProbeRate
     facts: FleetFacts
     named_ports: Container[int]
-    connections: Callable[[str, str], int]
-    """Calls that an instance of a service still answers: (service, instance)."""
+    traffic: Traffic
     base_environment: Callable[[str], Mapping[str, str]]
     """The environment of the command that started or restarted the service."""
 

@@ -4,7 +4,8 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from msctl.runtime.logfiles import InstanceFiles, find
 from msctl.runtime.logline import LogLine, parse
@@ -36,6 +37,19 @@ class LogFollower:
         self._time = ""
         for files in find(directory, wanted):
             self._begin(files, at_end=True)
+
+    def __enter__(self) -> Self:
+        """Use it as a context: leaving closes the files."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the files."""
+        self.close()
 
     @property
     def limits(self) -> dict[int, int]:

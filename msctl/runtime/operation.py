@@ -67,7 +67,7 @@ class Operation:
         self._cancelled = True
         self._changed.notify()
 
-    def say(self, kind: str, **fields: Any) -> None:
+    def say(self, kind: str, /, **fields: Any) -> None:
         """Send a message of this type."""
         self._messages.put_nowait({"type": kind, **fields})
 

@@ -75,7 +75,7 @@ def make_plan(
     return plan
 
 
-def _change(
+def _change(  # noqa: PLR0911  one line a case
     orchestrator: Orchestrator, service: ServiceConfig, replicas: int, approach: Approach
 ) -> Change:
     name = service.name

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from msctl.core.health import ProbeKind, ProbeResult, classify
 from msctl.runtime.reaper import Reaper
@@ -75,8 +75,8 @@ class _Answer(asyncio.Protocol):
         )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(self._request)
+        # uvloop's transports have all of the interface, but not the base class.
+        cast("asyncio.WriteTransport", transport).write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -150,7 +150,7 @@ class CommandProbe:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[int] = loop.create_future()
         try:
-            child = subprocess.Popen(
+            child = subprocess.Popen(  # noqa: ASYNC220  returns as soon as the program runs
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

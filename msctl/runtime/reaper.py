@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 
 
 class Reaper:
@@ -16,17 +17,19 @@ class Reaper:
     def __init__(self) -> None:
         self._callbacks: dict[int, Callable[[int], None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._handler_before: Any = None
 
     def open(self) -> None:
         """Begin to collect; needs a running loop in the main thread."""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        # Not loop.add_signal_handler: uvloop keeps SIGCHLD for children that it starts itself.
+        self._handler_before = signal.signal(signal.SIGCHLD, self._signalled)
         self._reap()
 
     def close(self) -> None:
         """Stop collecting."""
         if self._loop is not None:
-            self._loop.remove_signal_handler(signal.SIGCHLD)
+            signal.signal(signal.SIGCHLD, self._handler_before)
             self._loop = None
 
     def watch(self, pid: int, exited: Callable[[int], None]) -> None:
@@ -35,6 +38,10 @@ class Reaper:
         Must be called in the same step as the child's start, before the loop runs again.
         """
         self._callbacks[pid] = exited
+
+    def _signalled(self, *_: object) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._reap)
 
     def _reap(self) -> None:
         while True:

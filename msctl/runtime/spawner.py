@@ -94,7 +94,7 @@ class ExecSpawner:
         _check_program(command[0], launch)
         streams = {"stdout": os.pipe(), "stderr": os.pipe()}
         try:
-            child = subprocess.Popen(
+            child = subprocess.Popen(  # noqa: ASYNC220  returns as soon as the program runs
                 [*self._tether, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=streams["stdout"][1],

@@ -188,6 +188,9 @@ class Supervisor:
                 self._restarts.unhealthy(self._clock.now())
         healthy = update.health is Health.HEALTHY and not self._misconfigured()
         self._set(health=update.health, reason="" if healthy else detail)
+        instance = self._registry.get_instance(self.id)
+        if update.health is not Health.UNHEALTHY and instance is not None:
+            self._lives.traffic.health_passed(instance)
 
     def _misconfigured(self) -> bool:
         return self._life is not None and self._life.misconfigured
@@ -265,12 +268,13 @@ class Supervisor:
 
     async def _drain(self) -> None:
         deadline = self._clock.now() + self.service.drain_timeout
-        while (
-            self._lives.connections(self.service.name, self.id)
+        while (  # noqa: ASYNC110  an event for each call would cost the calls
+            self._lives.traffic.connections(self.service.name, self.id)
             and self._clock.now() < deadline
             and not self._kill.is_set()
         ):
             await asyncio.sleep(_DRAIN_POLL)
+        self._lives.traffic.cut(self.id)
 
     async def _end_process(self, life: Life) -> None:
         await life.stop_checking()

@@ -43,7 +43,9 @@ def refusal(reason: str, detail: str = "", retry_after: float | None = None) -> 
 
 
 @asynccontextmanager
-async def serving(service: Microservice, data: Path | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(
+    service: Microservice, data: Path | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """Run a service's start, give a client that calls it directly, run its stop."""
     with patch.dict("os.environ", {"MSCTL_DATA_DIR": str(data)} if data else {}):
         lifespan = service.app.router.lifespan_context(service.app)

@@ -228,10 +228,13 @@ async def raw_server(*pieces: bytes, hang: bool = False) -> AsyncIterator[str]:
 
 async def test_the_time_limit_covers_the_whole_answer() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-    async with asyncio.timeout(5), raw_server(head, b"x", hang=True) as url:
-        async with ServiceClient(gateway_url=url) as services:
-            with pytest.raises(CallTimeout) as caught:
-                await services.call_service("a", "GET", "/", timeout=0.2)
+    async with (
+        asyncio.timeout(5),
+        raw_server(head, b"x", hang=True) as url,
+        ServiceClient(gateway_url=url) as services,
+    ):
+        with pytest.raises(CallTimeout) as caught:
+            await services.call_service("a", "GET", "/", timeout=0.2)
     assert (caught.value.service, caught.value.seconds) == ("a", 0.2)
 
 
@@ -244,10 +247,10 @@ async def test_the_router_is_told_the_time_limit() -> None:
 
 
 async def test_an_answer_that_breaks_off_is_service_unavailable() -> None:
-    async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc") as url:
-        async with ServiceClient(gateway_url=url) as services:
-            with pytest.raises(ServiceUnavailable) as caught:
-                await services.call_service("a", "GET", "/")
+    broken = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"
+    async with raw_server(broken) as url, ServiceClient(gateway_url=url) as services:
+        with pytest.raises(ServiceUnavailable) as caught:
+            await services.call_service("a", "GET", "/")
     assert caught.value.reason == "upstream_reset"
 
 

@@ -30,7 +30,7 @@ class Shop:
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     gateway = InProcessGateway({"user-service": UserService()})
-    order_service = OrderService(gateway.client())
+    order_service = OrderService(client=gateway.client())
     async with (
         serving(gateway.services["user-service"], tmp_path / "users") as users,
         serving(order_service, tmp_path / "orders") as orders,

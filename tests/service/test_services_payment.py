@@ -37,12 +37,12 @@ async def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     monkeypatch.setattr(payment_service, "PROCESSING_TIME", 0.1)
     monkeypatch.setattr(payment_service, "POLL_INTERVAL", 0.005)
     gateway = InProcessGateway({"user-service": UserService()})
-    gateway.services["order-service"] = OrderService(gateway.client())
+    gateway.services["order-service"] = OrderService(client=gateway.client())
     async with (
         serving(gateway.services["user-service"], tmp_path / "users") as users,
         serving(gateway.services["order-service"], tmp_path / "orders") as orders,
-        serving(PaymentService(gateway.client()), tmp_path / "payments") as one,
-        serving(PaymentService(gateway.client()), tmp_path / "payments") as two,
+        serving(PaymentService(client=gateway.client()), tmp_path / "payments") as one,
+        serving(PaymentService(client=gateway.client()), tmp_path / "payments") as two,
     ):
         shop = Shop(gateway, [one, two])
         ada = await users.post("/users", json={"name": "Ada", "email": "ada@example.com"})
@@ -98,7 +98,7 @@ async def test_processing_takes_a_second() -> None:
     ],
 )
 async def test_a_payment_that_is_not_due_is_refused(
-    shop: Shop, change: dict[str, object], status: int
+    shop: Shop, change: dict[str, Any], status: int
 ) -> None:
     answer = await shop.pay("key", **change)
     assert answer.status_code == status

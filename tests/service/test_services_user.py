@@ -76,9 +76,7 @@ async def test_nonsense_is_422(client: httpx.AsyncClient, change: dict[str, obje
 
 @pytest.mark.parametrize("body", ["", "[]", "{", "null", '{"name": NaN, "email": "a@b.co"}'])
 async def test_what_is_no_user_at_all_is_422(client: httpx.AsyncClient, body: str) -> None:
-    answer = await client.post(
-        "/users", content=body, headers={"content-type": "application/json"}
-    )
+    answer = await client.post("/users", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 422
 
 

@@ -26,7 +26,9 @@ def failure_lines(failures: Iterable[Failure], *, decorated: bool) -> list[str]:
 
 def problem_lines(problems: Sequence[Problem], directory: Path) -> list[str]:
     """Return one line for each problem, files named as seen from `directory`, and a count."""
-    lines = [str(replace(problem, file=_seen_from(directory, problem.file))) for problem in problems]
+    lines = [
+        str(replace(problem, file=_seen_from(directory, problem.file))) for problem in problems
+    ]
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return [*lines, f"{count} in the configuration; nothing was started"]
 

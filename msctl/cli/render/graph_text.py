@@ -41,9 +41,7 @@ def tree(nodes: Nodes, unicode: bool) -> list[str]:  # noqa: FBT001  one signatu
 
 def mermaid(nodes: Nodes, _unicode: bool) -> list[str]:  # noqa: FBT001  one signature
     """Return a Mermaid flowchart, arrows from a service to what it depends on."""
-    lines = ["graph TD"]
-    for node in nodes:
-        lines.append(f"  {_mermaid_node(node.name)}")
+    lines = ["graph TD", *(f"  {_mermaid_node(node.name)}" for node in nodes)]
     for node in nodes:
         for name, condition, required in node.dependencies:
             arrow = "-->" if required else "-.->"

@@ -70,9 +70,7 @@ def _pressing(services: Sequence[ServiceProgress], room: int) -> list[ServicePro
     return [service for service in services if service.name in names]
 
 
-def _row(
-    progress: Progress, service: ServiceProgress, label: int, now: float, width: int
-) -> str:
+def _row(progress: Progress, service: ServiceProgress, label: int, now: float, width: int) -> str:
     reached = progress.reached(service)
     spinning = _SPINNER[int(now / _FRAME) % len(_SPINNER)]
     mark = "✔" if reached else _MARKS.get(service.phase, spinning)

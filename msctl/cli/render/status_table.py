@@ -40,33 +40,45 @@ _EXPLAINED = frozenset({Health.HEALTHY.value, Health.UNKNOWN.value})
 
 
 def status_lines(document: Document, *, width: int | None, decorated: bool) -> list[str]:
-    """Return the lines of the table; `width` None is for a pipe: nothing left out.
+    """Return the lines of the table and what stands below it."""
+    table, below = table_and_notes(document, width=width, decorated=decorated)
+    return [*table, "", *below] if below else table
 
-    Notes say why a service is not as it should be. Where they do not fit beside the rest
-    they follow below, so that no reason is ever cut off.
+
+def table_and_notes(
+    document: Document, *, width: int | None, decorated: bool
+) -> tuple[list[str], list[str]]:
+    """Return the table's lines, and the notes that did not fit into it.
+
+    `width` None is for a pipe: nothing is left out. Notes say why a service is not as it
+    should be. Where they do not fit beside the rest they follow below, so that no reason is
+    ever cut off.
     """
     services: Sequence[Document] = document["services"]
     if not services:
-        return []
+        return [], []
     rows = [_row(service) for service in services]
     notes = [note(service) for service in services]
     if not any(notes):
-        return layout(_COLUMNS, rows, width=width, decorated=decorated)
+        return layout(_COLUMNS, rows, width=width, decorated=decorated), []
     columns = (*_COLUMNS, _NOTE)
     annotated = [[*row, Cell(text)] for row, text in zip(rows, notes, strict=True)]
     if fits(columns, annotated, width):
-        return layout(columns, annotated, width=width, decorated=decorated)
+        return layout(columns, annotated, width=width, decorated=decorated), []
     lines = layout(_COLUMNS, rows, width=width, decorated=decorated)
     below = [f"{s['name']}: {text}" for s, text in zip(services, notes, strict=True) if text]
-    return [*lines, "", *below]
+    return lines, below
 
 
 def note(service: Document) -> str:
     """Return why a service is not as it should be, in a few words; empty when all is well."""
-    parts = [service.get("reason") or ""]
-    for instance in service.get("instances", ()):
-        if reason := instance.get("reason"):
-            parts.append(_instance_note(service, instance, reason))
+    parts = [
+        _instance_note(service, instance)
+        for instance in service.get("instances", ())
+        if instance.get("reason") and not _is_well(instance)
+    ]
+    if not parts:
+        parts.append(service.get("reason") or "")
     breaker = service.get("breaker", {}).get("state", BreakerState.CLOSED)
     if breaker != BreakerState.CLOSED:
         parts.append(f"breaker {breaker.replace('_', ' ')}")
@@ -75,10 +87,9 @@ def note(service: Document) -> str:
     return one_line("; ".join(dict.fromkeys(part for part in parts if part)))
 
 
-def _instance_note(service: Document, instance: Document, reason: str) -> str:
-    if _is_well(instance):
-        return ""
+def _instance_note(service: Document, instance: Document) -> str:
     several = len(service["instances"]) > 1
+    reason: str = instance["reason"]
     return f"{instance['id']}: {reason}" if several else reason
 
 

@@ -11,7 +11,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 def age(seconds: float) -> str:
     """Return a duration in its two largest units: `41s`, `5m 3s`, `2d 4h`."""
     rest = int(seconds)
-    parts = []
+    parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, rest = divmod(rest, size)
         if count or (unit == "s" and not parts):
@@ -41,4 +41,3 @@ def moment(text: str, now: float) -> float | None:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
         return None
-

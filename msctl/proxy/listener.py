@@ -1,0 +1,91 @@
+"""Listening sockets and the connections that came in through them."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Sequence
+
+from msctl.proxy.connection import ClientConnection
+from msctl.proxy.context import ProxyContext
+from msctl.proxy.destination import Resolver
+
+
+class Listener:
+    """Owns its sockets from `open` on, and every connection that was accepted."""
+
+    def __init__(self, proxy: ProxyContext, resolve: Resolver) -> None:
+        self._proxy = proxy
+        self._resolve = resolve
+        self._sockets: list[socket.socket] = []
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[ClientConnection] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._connections)
+
+    def protocol(self) -> ClientConnection:
+        """Return the protocol for one connection; it counts from `connection_made` on."""
+        return ClientConnection(self._proxy, self._resolve, self)
+
+    async def open(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept on sockets that are bound and listening (or bound only)."""
+        loop = asyncio.get_running_loop()
+        self._sockets += sockets
+        try:
+            for sock in sockets:
+                sock.setblocking(False)  # noqa: FBT003 - the name of the method says it
+                if sock.family == socket.AF_UNIX:
+                    server = await loop.create_unix_server(self.protocol, sock=sock)
+                else:
+                    server = await loop.create_server(self.protocol, sock=sock)
+                self._servers.append(server)
+        except BaseException:
+            self._stop_accepting()
+            raise
+
+    async def close(self, *, drain_timeout: float) -> None:
+        """Stop accepting, let requests under way end, and cut what is left in the end.
+
+        Idle connections are closed at once. `drain_timeout` in seconds; 0 waits for none.
+        """
+        self._stop_accepting()
+        for connection in tuple(self._connections):
+            connection.retire()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain_timeout):
+                await self._empty.wait()
+        await asyncio.gather(*(connection.cut() for connection in tuple(self._connections)))
+
+    def opened(self, connection: ClientConnection) -> None:
+        """Count a connection that came in."""
+        self._connections.add(connection)
+        self._empty.clear()
+
+    def closed(self, connection: ClientConnection) -> None:
+        """Forget a connection of which nothing is left."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} connections={self.connections}>"
+
+    def _stop_accepting(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        for sock in self._sockets:
+            sock.close()
+        self._sockets.clear()
+
+
+class FrontDoor(Listener):
+    """The listener of one service's port."""
+
+    def __init__(self, proxy: ProxyContext, resolve: Resolver, service: str) -> None:
+        super().__init__(proxy, resolve)
+        self.service = service
