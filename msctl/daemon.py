@@ -35,6 +35,7 @@ from msctl.runtime.launcher import DaemonSpec, report_failure, report_ready
 from msctl.runtime.life import Lives
 from msctl.runtime.logstore import LogStore
 from msctl.runtime.orchestrator import Orchestrator
+from msctl.runtime.proctree import become_subreaper
 from msctl.runtime.reaper import Reaper
 from msctl.runtime.spawner import ExecSpawner
 from msctl.runtime.statedir import RunFile, StateDir
@@ -50,6 +51,7 @@ def run(spec: DaemonSpec, lifeline: int, channel: int) -> int:
     `lifeline` reads end-of-file when the guardian is dead; on `channel` the launcher is told
     once whether the daemon is up.
     """
+    become_subreaper()  # not inherited from the guardian
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         fleet = _load(spec, (), os.environ)
@@ -136,9 +138,7 @@ def _assemble(spec: DaemonSpec, fleet: FleetConfig, end: asyncio.Event) -> _Part
             clock=clock,
             random=random,
             probe_rate=ProbeRate(),
-            facts=FleetFacts(
-                project=fleet.project, gateway_url=url, resolved=orchestrator.resolved
-            ),
+            facts=FleetFacts(fleet.project, url, orchestrator.resolved),
             named_ports=_NamedPorts(orchestrator),
             traffic=_Traffic(router, gateway, clock),
             base_environment=lambda name: orchestrator.environments.get(name, os.environ),
@@ -151,6 +151,7 @@ def _assemble(spec: DaemonSpec, fleet: FleetConfig, end: asyncio.Event) -> _Part
 async def _in_motion(parts: _Parts) -> AsyncIterator[None]:
     """Set the parts in motion, each after what it needs; they end in the reverse order."""
     async with AsyncExitStack() as stack:
+        stack.callback(parts.state.remove_leftovers)
         parts.reaper.open()
         stack.callback(parts.reaper.close)
         parts.logs.open()

@@ -93,3 +93,6 @@ class PaymentService(Microservice):
             raise HTTPException(409, f"order {new.order_id} is not of user {new.user_id}")
         if to_cents(Decimal(str(order["total"]))) != to_cents(new.amount):
             raise HTTPException(422, f"order {new.order_id} costs {order['total']:.2f}")
+
+
+app = PaymentService()

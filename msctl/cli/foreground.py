@@ -8,12 +8,12 @@ from typing import Any
 from msctl.cli import streams
 from msctl.cli.errors import ExitCode
 from msctl.cli.interrupts import Interrupts
-from msctl.cli.operation import Follower
+from msctl.cli.operation import Follower, Ticker
 from msctl.cli.outcome import say_failures
 from msctl.cli.progress import Goal
 from msctl.cli.project import Project
 from msctl.cli.render.log_text import LogPrinter
-from msctl.client import BrokenResponse, Exchange, MessageStream
+from msctl.client import BrokenResponse, Exchange
 from msctl.errors import MsctlError
 from msctl.runtime.logfollower import LogFollower
 
@@ -40,18 +40,19 @@ def run_in_foreground(project: Project, request: Mapping[str, Any]) -> int:
             "/up", request
         )
         show()
-        if result.exit_code != ExitCode.OK:
+        code = result.exit_code
+        if code == ExitCode.OK:
+            streams.say("all up; Ctrl-C stops everything")
+            code = _stay(project, attachment, show)
+        else:
             say_failures(result)
-            return result.exit_code
-        streams.say("all up; Ctrl-C stops everything")
-        code = _stay(project, attachment, show)
         attachment.close()
         project.wait_until_gone(_GONE_TIMEOUT)
         show()
     return code
 
 
-def _stay(project: Project, attachment: Exchange, show: Any) -> int:
+def _stay(project: Project, attachment: Exchange, show: Ticker) -> int:
     with Interrupts() as interrupts:
         while True:
             readable = streams.wait([attachment, interrupts], _TICK, watch_stdout=True)
@@ -73,11 +74,11 @@ def _is_alive(attachment: Exchange) -> bool:
     return not attachment.complete
 
 
-def _stop(project: Project, interrupts: Interrupts, show: Any) -> None:
+def _stop(project: Project, interrupts: Interrupts, show: Ticker) -> None:
     streams.say("stopping; interrupt again to kill")
     with suppress(MsctlError):  # a daemon that is gone has stopped everything
         stopping = project.client.stream("POST", "/stop", {"services": []})
-        while not _ended(stopping):
+        while not stopping.ended:
             readable = streams.wait([stopping, interrupts], 0.0 if stopping.ready else _TICK)
             show()
             if interrupts.take():
@@ -88,7 +89,3 @@ def _stop(project: Project, interrupts: Interrupts, show: Any) -> None:
             elif stopping in readable or stopping.ready:
                 stopping.receive()
         stopping.close()
-
-
-def _ended(stream: MessageStream) -> bool:
-    return stream.ended

@@ -42,25 +42,19 @@ def contents_of(root: Node) -> Contents:
         message = "expected a mapping of keys to values; a service needs at least name and port"
         return Contents(problems=[Problem(root.mark.file, root.mark.line, "", message)])
     if _is_service(root):
-        return Contents(drafts=[_draft(root, "", root.mark)], problems=_faults(root))
-    return _of_fleet(root)
+        draft = _draft(root, "services[0]", root.mark)
+        return Contents(drafts=[draft], problems=list(fault_problems(root, draft.label)))
+    if FLEET_KEYS & root.entries.keys():
+        return _of_fleet(root)
+    return _of_unknown(root)
 
 
 def _is_service(root: Table) -> bool:
-    if "services" in root or any(nearest(key, ["services"]) for key in root.entries):
+    if "services" in root:
         return False
-    fleet_only = FLEET_KEYS - SERVICE_KEYS
-    if "name" in root or not root.entries:
-        return True
-    if any(key in fleet_only or key.startswith(_EXTENSION) for key in root.entries):
+    if "name" not in root and FLEET_KEYS & root.entries.keys():
         return False
-    return any(not isinstance(entry.node, Table) for entry in root.entries.values())
-
-
-def _faults(root: Table) -> list[Problem]:
-    """Return the faults of a file that is one service."""
-    draft = _draft(root, "", root.mark)
-    return list(fault_problems(root, draft.label))
+    return not root.entries or bool(SERVICE_KEYS & root.entries.keys())
 
 
 def fault_problems(node: Node, label: str) -> Iterator[Problem]:
@@ -95,8 +89,6 @@ def _of_list(root: Listing, label: str) -> Contents:
 def _of_fleet(root: Table) -> Contents:
     services = root.get("services")
     settings = root.without("services", "defaults", *_extensions(root))
-    if "services" not in root and not FLEET_KEYS & root.entries.keys():
-        return _without_services(root)
     found = _of_services(services)
     found.settings = settings
     found.problems += fault_problems(root.without("services"), "")
@@ -133,18 +125,18 @@ def _of_services(services: Node | None) -> Contents:
     return found
 
 
-def _without_services(root: Table) -> Contents:
-    """Report a mapping that is neither a service nor a fleet: say which of the two it nearly is."""
-    tables = [name for name, entry in root.entries.items() if isinstance(entry.node, Table)]
-    if len(tables) == len(root.entries) and not SERVICE_KEYS & set(tables):
-        message = f"put {', '.join(tables)} under `services:`, if these are services"
+def _of_unknown(root: Table) -> Contents:
+    """Report a mapping without any key that is known, by what it nearly is."""
+    named = [key for key in root.entries if not key.startswith(_EXTENSION)]
+    tables = [key for key in named if isinstance(root.entries[key].node, Table)]
+    if len(tables) == len(named) and not any(nearest(key, ["services"]) for key in named):
+        message = f"put {', '.join(named)} under `services:`, if these are services"
         return Contents(problems=[Problem(root.mark.file, root.mark.line, "", message)])
-    problems = [
-        problem_at(root, "", (key,), unknown_key(key, (), ""))
-        for key in root.entries
-        if not key.startswith(_EXTENSION)
-    ]
-    return Contents(problems=[*problems, *fault_problems(root, "")])
+    if tables:
+        problems = [problem_at(root, "", (key,), unknown_key(key, (), "")) for key in named]
+        return Contents(problems=[*problems, *fault_problems(root, "")])
+    draft = _draft(root, "services[0]", root.mark)
+    return Contents(drafts=[draft], problems=list(fault_problems(root, draft.label)))
 
 
 def _extensions(root: Table) -> Iterator[str]:

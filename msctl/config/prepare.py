@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from msctl.config.nodes import Entry, Fault, Listing, Node, Scalar, Table, merged
 
+_SWITCHES = frozenset({"breaker", "health", "retries"})
 # What says how a service is started: one way of its own is enough to drop those of the defaults.
 _WITH_APP = ("app", "factory", "python")
 
@@ -12,10 +13,11 @@ _WITH_APP = ("app", "factory", "python")
 def prepared(table: Table, variables: Mapping[str, str]) -> Table:
     """Return the same service with `environment` and `dependencies` as mappings where they can be.
 
-    A variable without a value is the one of msctl's own environment, as in docker compose;
-    a dependency without options waits until it is healthy.
+    A written `null` or `~` switches off what can be switched off. A variable without a value
+    is the one of msctl's own environment, as in docker compose. A dependency without options
+    waits until it is healthy.
     """
-    entries = dict(table.entries)
+    entries = {key: _switched_off(key, entry) for key, entry in table.entries.items()}
     environment = entries.get("environment")
     if environment:
         node = _passed_through(_as_table(environment.node), variables)
@@ -36,6 +38,13 @@ def inherited(defaults: Table | None, table: Table) -> Table:
     if table.get("app") is not None:
         defaults = defaults.without("command")
     return merged(defaults, table)
+
+
+def _switched_off(key: str, entry: Entry) -> Entry:
+    value = entry.node
+    if key in _SWITCHES and isinstance(value, Scalar) and value.null and value.text:
+        return replace(entry, node=replace(value, text="off", null=False))
+    return entry
 
 
 def _as_table(node: Node) -> Node:

@@ -4,7 +4,7 @@ import keyword
 import re
 import signal
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -123,17 +123,24 @@ def _balancer(value: object) -> object:
 
 
 def _breaker(value: object) -> object:
-    chosen = switch(value)
+    chosen = _switch_or_mapping(value)
     return value if chosen is None else (BreakerConfig() if chosen else None)
 
 
 def _retries(value: object) -> object:
-    chosen = switch(value)
+    chosen = _switch_or_mapping(value)
     return value if chosen is None else (RetryConfig() if chosen else None)
 
 
-def _health(value: object) -> object:
+def _switch_or_mapping(value: object) -> bool | None:
     chosen = switch(value)
+    if chosen is None and isinstance(value, str):
+        raise bad_value("expected on, off or a mapping of keys to values")
+    return chosen
+
+
+def _health(value: object) -> object:
+    chosen = _switch_or_mapping(value)
     if chosen is not None:
         return HealthConfig() if chosen else "none"
     # Validated here, not by the union: its messages would be those of every member.
@@ -226,6 +233,10 @@ class ServiceConfig(Section):
     """The data stores that it owns, and no other service."""
     profiles: tuple[Annotated[str, StringConstraints(pattern=_PROFILE)], ...] = ()
     """It is started only when one of these is asked for, or as a dependency."""
+
+    if TYPE_CHECKING:
+        # The short forms, which the types of the fields do not show, are valid arguments too.
+        def __init__(self, *, name: str, **keys: Any) -> None: ...
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:

@@ -48,7 +48,6 @@ async def control_server(path: Path, app: FastAPI, calls: ProtocolFactory) -> As
         pending = set(state.tasks)
         if pending:
             await asyncio.wait(pending, timeout=_LAST_ANSWERS)
-        os.unlink(path)  # noqa: PTH108  the last act, a microsecond
 
 
 class _Switch(asyncio.Protocol):

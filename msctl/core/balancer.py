@@ -74,6 +74,9 @@ class LoadBalancer:
 
     def choose(self, offers: Sequence[OfferT], now: float) -> OfferT | None:
         """Return one of these, whatever their state; None if there are none."""
+        for offer in offers:
+            if offer.load.joined_at is None:
+                offer.load.joined_at = now
         return self._chooser.choose(offers, now) if offers else None
 
     def load(self, instance: ServiceInstance) -> Load:

@@ -20,12 +20,12 @@ class Load:
     """The load on one generation of one instance; a newcomer's starts at nothing."""
 
     __slots__ = (
-        "_joined_at",
         "_latency",
         "_latency_at",
         "_penalties",
         "connections",
         "generation",
+        "joined_at",
         "limited",
     )
 
@@ -35,7 +35,8 @@ class Load:
         """Leases that are held now."""
         self.limited = 0
         """Those among them that count against the limit of an instance."""
-        self._joined_at: float | None = None
+        self.joined_at: float | None = None
+        """When it was first offered (monotonic seconds); the balancer sets it."""
         self._penalties: deque[float] = deque(maxlen=_PENALTIES_KEPT)
         self._latency: float | None = None
         self._latency_at = 0.0
@@ -78,19 +79,17 @@ class Load:
     def growth(self, now: float, slow_start: float) -> float:
         """Return the slow start factor, from 0.1 for a newcomer to 1 after `slow_start` s.
 
-        The time runs from when it is first considered. Only the proportion between
+        The time runs from when it was first offered. Only the proportion between
         candidates matters, so it has an effect just while others serve already.
         """
-        if self._joined_at is None:
-            self._joined_at = now
-        age = now - self._joined_at
+        age = 0.0 if self.joined_at is None else now - self.joined_at
         if age >= slow_start:
             return 1.0
         return max(SLOW_START_FLOOR, age / slow_start)
 
     def restart_growth(self) -> None:
         """Begin the slow start again: it comes back after it was out of rotation."""
-        self._joined_at = None
+        self.joined_at = None
 
     def _fade(self, now: float) -> float:
         return math.exp(-(now - self._latency_at) / EWMA_DECAY)

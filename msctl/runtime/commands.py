@@ -74,6 +74,7 @@ class Commands:
         if not options.wait:
             return Outcome(changes=plan.changes, services=list(names))
         outcome = await until_healthy(self._fleet, operation, names, options.timeout)
+        await self._until_gone(leaving)
         outcome.changes = plan.changes
         if outcome.exit_code and not options.keep:
             await self._roll_back(plan.started())
@@ -129,7 +130,7 @@ class Commands:
             self._warn_of_dependents(operation, names)
         running = [name for name in chosen if not self._fleet.is_gone(name)]
         self._fleet.unwant(list(chosen), options)
-        await self._fleet.changed.until(lambda: all(map(self._fleet.is_gone, chosen)))
+        await self._until_gone(chosen)
         unfollow()
         return Outcome(
             changes=[Change(service=name, action="stopped") for name in running],
@@ -176,6 +177,10 @@ class Commands:
     async def _roll_back(self, names: list[str]) -> None:
         """Stop what this command started, and nothing else."""
         self._fleet.unwant(names, StopOptions())
+        await self._until_gone(names)
+
+    async def _until_gone(self, names: Iterable[str]) -> None:
+        names = tuple(names)
         await self._fleet.changed.until(lambda: all(map(self._fleet.is_gone, names)))
 
     # Words

@@ -9,7 +9,7 @@ from msctl.config.interpolate import expand
 from msctl.config.models import ServiceConfig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class FleetFacts:
     """What every instance of a fleet is told alike."""
 

@@ -27,6 +27,7 @@ from msctl.errors import (
     TimeLimitExpired,
 )
 from msctl.runtime.launcher import DaemonSpec, ensure_daemon
+from msctl.runtime.statedir import StateDir
 
 _PATIENCE = 30.0
 """Seconds for a daemon that has stopped everything to be gone."""
@@ -43,13 +44,14 @@ class PrivateFleet:
     """
 
     def __init__(self, project_dir: Path) -> None:
+        StateDir.for_project(project_dir).create()
         self._root = Path(tempfile.mkdtemp(prefix="msctl-"))
         self._config = self._root / "msctl.yaml"
         self._spec = DaemonSpec(
             project_dir=project_dir,
             files=(self._config,),
             state_dir=self._root / "state",
-            data_dir=project_dir / ".msctl" / "data",
+            data_dir=StateDir.for_project(project_dir).data_root,
         )
         self._state = self._spec.state()
         self._client = ControlClient(self._state.socket)

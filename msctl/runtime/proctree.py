@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
+_READ_SIZE = 64 * 1024
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -39,13 +40,26 @@ def descendants(root: int) -> list[int]:
 def instance_of(pid: int) -> str | None:
     """Return the MSCTL_INSTANCE that a process was started with; None when it cannot be told."""
     try:
-        environ = (_PROC / str(pid) / "environ").read_bytes()
+        environ = read_proc(pid, "environ")
     except OSError:
         return None
     for entry in environ.split(b"\0"):
         if entry.startswith(b"MSCTL_INSTANCE="):
             return os.fsdecode(entry.partition(b"=")[2])
     return None
+
+
+def read_proc(pid: int | str, name: str) -> bytes:
+    """Read a file of /proc/PID; OSError when the process has gone, at whatever moment."""
+    # Not with open(): when the process goes in the midst of it, the file is left unclosed.
+    descriptor = os.open(_PROC / str(pid) / name, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while part := os.read(descriptor, _READ_SIZE):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 def kill_descendants(poll: float = 0.002) -> None:
@@ -72,7 +86,7 @@ def _parents() -> Iterable[tuple[int, int]]:
         return
     for entry in _PROC.glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
-            stat = (entry / "stat").read_bytes()
+            stat = read_proc(entry.name, "stat")
             # the command's name stands in parentheses and may itself hold some
             state, parent = stat[stat.rindex(b")") + 2 :].split(None, 2)[:2]
             if state != b"Z":

@@ -1,4 +1,5 @@
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def test_a_graph_has_cycles_exactly_when_it_has_no_order(graph: dict[str, list[s
         for name, following in zip(cycle, (*cycle[1:], cycle[0]), strict=True):
             assert following in graph[name]
     edges = {(cycle[-1], cycle[0]) for cycle in cycles} | {
-        pair for cycle in cycles for pair in zip(cycle, cycle[1:], strict=False)
+        pair for cycle in cycles for pair in pairwise(cycle)
     }
     without = {
         name: [each for each in following if (name, each) not in edges]

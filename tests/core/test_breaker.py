@@ -16,13 +16,14 @@ from msctl.core.breaker_machine import BreakerMachine
 from msctl.core.outcome import Verdict
 from msctl.errors import IllegalTransition
 from msctl.model import BreakerState
-from tests.core.chance import FakeClock, Fixed
+from tests.core.fake_clock import FakeClock
+from tests.core.instances import FixedRandom
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 
 
 def make(options: BreakerOptions | None = None, *, chance: float = 0.0) -> CircuitBreaker:
-    return CircuitBreaker(options=options, random=Fixed(chance), clock=FakeClock())
+    return CircuitBreaker(options=options, random=FixedRandom(chance), clock=FakeClock())
 
 
 def acquire(breaker: CircuitBreaker, now: float) -> Permit:
@@ -190,7 +191,7 @@ def test_open_time_doubles_with_every_failed_probe_up_to_the_timeout() -> None:
 
 
 def test_a_timeout_below_the_first_open_time_caps_it() -> None:
-    breaker = CircuitBreaker(failure_threshold=1, timeout=2, random=Fixed())
+    breaker = CircuitBreaker(failure_threshold=1, timeout=2, random=FixedRandom(0))
     feed(breaker, 0, Verdict.FAILURE)
     assert breaker.retry_after(0) == 2
 
@@ -301,7 +302,7 @@ def test_a_passed_health_check_does_not_end_one_for_failures() -> None:
 
 
 def test_a_cap_keeps_it_closed_but_over_its_threshold() -> None:
-    capped = CircuitBreaker(random=Fixed(), may_open=lambda: False)
+    capped = CircuitBreaker(random=FixedRandom(0), may_open=lambda: False)
     feed(capped, 0, *failures(7))
     assert capped.state(0) is CLOSED
     assert capped.over_threshold(0)
@@ -310,7 +311,7 @@ def test_a_cap_keeps_it_closed_but_over_its_threshold() -> None:
 
 
 def test_the_cap_does_not_hold_for_what_is_known_to_be_dead() -> None:
-    capped = CircuitBreaker(random=Fixed(), may_open=lambda: False)
+    capped = CircuitBreaker(random=FixedRandom(0), may_open=lambda: False)
     acquire(capped, 0).unreachable(0)
     assert capped.state(0) is OPEN
 
@@ -437,7 +438,7 @@ def test_what_time_brings_about_happens_at_its_own_time() -> None:
 
 
 def test_an_illegal_transition_raises_and_changes_nothing() -> None:
-    machine = BreakerMachine(BreakerOptions(), Fixed(), lambda _: None)
+    machine = BreakerMachine(BreakerOptions(), FixedRandom(0), lambda _: None)
     for state in BreakerState:
         if state in TRANSITIONS[CLOSED]:
             continue

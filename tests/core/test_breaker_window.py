@@ -1,3 +1,4 @@
+import math
 from collections import deque
 
 from hypothesis import given
@@ -50,6 +51,6 @@ def test_counts_are_exactly_those_of_the_last_ten_buckets(
     for pause, bad in steps:
         now += pause
         window.add(now, marked=bad)
-        events.append((int(now // width), bad))
-        recent = [bad for epoch, bad in events if epoch > int(now // width) - 10]
+        events.append((math.floor(now / width), bad))
+        recent = [bad for epoch, bad in events if epoch > math.floor(now / width) - 10]
         assert window.totals(now) == (len(recent), sum(recent))

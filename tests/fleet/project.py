@@ -17,6 +17,8 @@ from typing import Any
 
 import yaml
 
+from msctl.runtime.proctree import read_proc
+
 MSCTL = Path(sys.executable).with_name("msctl")
 MARK = "MSCTL_TEST_MARK"
 PATIENCE = 30.0
@@ -154,9 +156,9 @@ class Project:
         found = {}
         for entry in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                environ = (entry / "environ").read_bytes()
+                environ = read_proc(entry.name, "environ")
                 if f"{MARK}={self.mark}".encode() in environ.split(b"\0"):
-                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    command = read_proc(entry.name, "cmdline").replace(b"\0", b" ").decode()
                     found[int(entry.name)] = command
         return found
 

@@ -7,6 +7,8 @@ import threading
 
 import httpx
 
+from msctl.runtime.proctree import read_proc
+
 from tests.fleet.project import Project, eventually, free_port
 
 MOODY = """
@@ -160,8 +162,7 @@ def test_restart_replaces_the_process_and_reads_the_config_again(project: Projec
     project.ok("restart", "a")
     after = project.instance("a")["pid"]
     assert after != before
-    environ = open(f"/proc/{after}/environ").read().split("\0")
-    assert "COLOUR=green" in environ
+    assert b"COLOUR=green" in read_proc(after, "environ").split(b"\0")
 
 
 def test_a_restart_into_a_broken_version_exits_1_with_its_last_lines(project: Project) -> None:

@@ -1,9 +1,12 @@
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
 import msctl
+import services
+from msctl import ServiceConfig
 
 HEAVY = {"asyncio", "fastapi", "httpx", "pydantic", "typer", "yaml", "dataclasses"}
 
@@ -28,7 +31,20 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_the_example_services_are_exported() -> None:
-    from services import OrderService, PaymentService, UserService  # noqa: PLC0415  the rule
+    kinds = (services.UserService, services.OrderService, services.PaymentService)
+    assert [kind.config.port for kind in kinds] == [8001, 8002, 8003]
 
-    ports = [service().port for service in (UserService, OrderService, PaymentService)]
-    assert ports == [8001, 8002, 8003]
+
+@pytest.mark.parametrize("name", ["user-service", "order-service", "payment-service"])
+def test_each_example_service_is_where_the_default_app_says(name: str) -> None:
+    module, _, attribute = (ServiceConfig(name=name, port=1).effective_app or "").partition(":")
+    assert getattr(import_module(module), attribute).name == name
+
+
+def test_a_service_loads_none_of_the_others() -> None:
+    program = (
+        "import sys, services.user_service; print(*(m for m in sys.modules if 'services.' in m))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    loaded = set(run.stdout.decode().split())
+    assert loaded == {"services.fields", "services.storage", "services.user_service"}

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import HTTPException
 
 from services import OrderService, UserService
 from tests.service.support import InProcessGateway, refusal, serving
@@ -125,6 +126,18 @@ async def test_with_the_user_service_down_the_answer_is_424_and_no_order(shop: S
     assert answer.json()["dependency"] == "user-service"
     assert (await shop.orders.get(f"/orders/user/{shop.user}")).json() == []
     assert (await shop.orders.get("/health")).json()["status"] == "healthy"
+
+
+async def test_an_error_of_the_user_service_is_424(shop: Shop) -> None:
+    async def fail() -> None:
+        raise HTTPException(500, "broken")
+
+    broken = UserService()
+    broken.app.router.routes.clear()
+    broken.app.get("/users/{user_id}")(fail)
+    shop.gateway.services["user-service"] = broken
+    answer = await shop.order(BOOK)
+    assert (answer.status_code, answer.json()["dependency"]) == (424, "user-service")
 
 
 async def test_without_a_gateway_the_answer_is_424(
