@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from msctl.cli import streams
@@ -136,4 +137,4 @@ def _failure(entry: Mapping[str, Any]) -> Failure:
 
 
 def _problem(entry: Mapping[str, Any]) -> Problem:
-    return Problem(**entry)
+    return Problem(Path(entry["file"]), entry["line"], entry["where"], entry["message"])

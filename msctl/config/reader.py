@@ -18,7 +18,7 @@ _MERGE = "<<"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class Unreadable(Exception):  # noqa: N818 - a fact about a file, not a mistake of the program
+class Unreadable(Exception):
     """A file that gives no tree; `problem` says why."""
 
     def __init__(self, file: Path, line: int, message: str) -> None:

@@ -66,7 +66,7 @@ class ServiceClient:
             trust_env=False,
         )
 
-    async def call_service(  # noqa: PLR0913  what a request consists of
+    async def call_service(
         self,
         service_name: str,
         method: str,

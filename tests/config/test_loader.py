@@ -187,6 +187,8 @@ def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
         ("environment: text", ("environment: expected a mapping of names to values, or a list of "
          "K=V; got 'text'")),
         ("environment: {A: [1]}", "environment.A: expected text"),
+        ("environment: [A=1, A=2]", ("environment.A: duplicate variable, first given on line 3; "
+         "remove one of them")),
         ("environment: [[A]]", "environment: expected K=V in every item of the list"),
         ("data: a.db", "data: expected a list; got 'a.db'"),
         ("data: ['']", "data[0]: is empty; give it a value; got ''"),
@@ -342,6 +344,7 @@ def test_a_bad_name_is_no_unknown_dependency(tmp_path: Path) -> None:
         ("project: a b\nservices: {a: {port: 1}}", ":1: project: expected up to 63 letters"),
         ("gateway: {host: 0.0.0.0}\nservices: {a: {port: 1}}", ":1: gateway.host: the gateway bind"),
         ("gateway: {port: 0}\nservices: {a: {port: 1}}", ":1: gateway.port: expected a port"),
+        ("gateway: {host: here}\nservices: {a: {port: 1}}", ":1: gateway.host: the gateway binds"),
         ("gateway: {port: 9}\nservices: {a: {port: 9}}", ":2: services.a.port: the gateway has"),
         ("preload: [a-b]\nservices: {a: {port: 1}}", ":1: preload[0]: expected the name of a mod"),
         ("defaults: 5\nservices: {a: {port: 1}}", ":1: defaults: expected a mapping"),

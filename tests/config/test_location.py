@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from msctl.config.location import ConfigLocation, find_config
+from msctl.config.paths import absolute, is_dir, is_file
 from msctl.errors import UsageError
 from tests.config.support import write
 
@@ -88,6 +89,13 @@ def test_a_named_file_that_is_missing_is_an_error(root: Path, name: str) -> None
 def test_a_missing_file_of_the_variable_is_an_error_that_names_it(root: Path) -> None:
     with pytest.raises(UsageError, match=r"\$MSCTL_CONFIG names nope.yaml, which does not"):
         find_config(root, [], {"MSCTL_CONFIG": "nope.yaml"})
+
+
+def test_a_directory_that_cannot_be_looked_at_counts_as_none(root: Path) -> None:
+    path = root / ("x" * 300)
+    assert not is_file(path)
+    assert not is_dir(path)
+    assert absolute(Path("~nobody-at-all/x"), root) == root / "~nobody-at-all/x"
 
 
 def test_what_is_no_file_is_refused(root: Path) -> None:
