@@ -11,6 +11,7 @@ from msctl.cli.interrupts import Terminated, raise_on_sigterm
 from msctl.cli.render.failures import failure_lines, problem_lines
 from msctl.cli.render.style import Style, paint
 from msctl.errors import (
+    CallTimeout,
     ConfigError,
     FleetError,
     MsctlError,
@@ -43,6 +44,7 @@ _CODES: tuple[tuple[type[MsctlError], ExitCode], ...] = (
     (ConfigError, ExitCode.USAGE),
     (UsageError, ExitCode.USAGE),
     (NoDaemon, ExitCode.NO_DAEMON),
+    (CallTimeout, ExitCode.TIMED_OUT),
     (TimeLimitExpired, ExitCode.EXPIRED),
     (MsctlError, ExitCode.FAILED),
 )

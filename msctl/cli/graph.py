@@ -10,7 +10,7 @@ from msctl.cli import streams
 from msctl.cli.errors import Action, ExitCode
 from msctl.cli.options import FileOption, ServicesArgument, project_of
 from msctl.cli.project import Project, check_among
-from msctl.cli.render.graph_text import FORMATS, GraphNode
+from msctl.cli.render.graph_text import ASCII, FORMATS, GraphNode
 
 
 class GraphFormat(StrEnum):
@@ -54,6 +54,6 @@ def _graph(project: Project, names: tuple[str, ...], form: GraphFormat) -> int:
         for name in graph.closure(names or fleet.services)
     ]
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    for line in FORMATS[form](nodes, unicode):
-        streams.write(line)
+    for line in FORMATS[form](nodes):
+        streams.write(line if unicode else line.translate(ASCII))
     return ExitCode.OK

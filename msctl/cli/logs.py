@@ -93,9 +93,7 @@ def _follow(project: Project, options: LogOptions, printer: LogPrinter) -> int:
     directory, names = project.state.logs, options.services
     alive = _liveness(project)
     with LogFollower(directory, names) as follower:
-        kept = read_logs(
-            directory, names, count=count, since=options.since, limits=follower.limits
-        )
+        kept = read_logs(directory, names, count=count, since=options.since, limits=follower.limits)
         _show(kept, printer)
         while True:
             going_on = alive()  # asked before the last look, so that no last line is missed

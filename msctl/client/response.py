@@ -12,7 +12,7 @@ _HEAD_LIMIT = 1 << 20
 _Step = Callable[[], bool]
 
 
-class BrokenResponse(MsctlError):  # noqa: N818  named as the other errors are
+class BrokenResponse(MsctlError):
     """The peer ended a response early, or what it sent is not HTTP."""
 
 

@@ -110,6 +110,7 @@ class ServiceRoute:
 
     def connections(self, instance_id: str) -> int:
         """Return how many calls the instance's present process has under way."""
+        self._parts.rotation.members()  # a successor's count begins at nothing
         return self._parts.balancer.connections(instance_id)
 
     def instance_breaker(self, instance_id: str) -> CircuitBreaker:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 30.0  # seconds; only a failing test waits that long
@@ -38,16 +39,20 @@ def msctl(
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Finished:
-    done = subprocess.run(
+    process = subprocess.Popen(
         [*MSCTL, *arguments],
         cwd=cwd,
         env=environment(**(env or {})),
-        timeout=DEADLINE,
-        check=False,
-        capture_output=True,
-        **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),  # type: ignore[call-overload]
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
-    return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+    try:
+        out, err = process.communicate(stdin, DEADLINE)
+    finally:
+        process.kill()
+        process.communicate()
+    return Finished(process.returncode, out.decode(), err.decode())
 
 
 class Running:
@@ -63,7 +68,7 @@ class Running:
             stderr=subprocess.PIPE,
         )
 
-    def __enter__(self) -> "Running":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -311,9 +311,7 @@ def test_output_goes_to_a_file(daemon: FakeDaemon) -> None:
 
 
 @pytest.mark.parametrize("target", ["none/out", "."])
-def test_an_output_that_cannot_be_written_costs_no_request(
-    daemon: FakeDaemon, target: str
-) -> None:
+def test_an_output_that_cannot_be_written_costs_no_request(daemon: FakeDaemon, target: str) -> None:
     code, out, err = call(daemon, "POST", "/users", "{}", "-o", target)
     assert (code, out) == (1, "")
     assert err.startswith("error: ")

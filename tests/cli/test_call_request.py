@@ -106,5 +106,7 @@ def test_exit_codes(status: int, reason: str | None, code: int) -> None:
 def test_a_refusal_says_why_and_what_next() -> None:
     body = b'{"reason": "breaker_open", "detail": "open since 3 s", "retry_after": 2}'
     message = refusal_message("order", "breaker_open", body)
-    assert message == "order: breaker_open: open since 3 s; try again in 2 s; see: msctl status order"
+    assert (
+        message == "order: breaker_open: open since 3 s; try again in 2 s; see: msctl status order"
+    )
     assert "no answer in time" in refusal_message("order", "timeout", b"not json")

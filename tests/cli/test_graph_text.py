@@ -22,7 +22,7 @@ NODES = [
 
 
 def test_the_tree_has_dependents_above_what_they_need() -> None:
-    assert tree(NODES, True) == [
+    assert tree(NODES) == [
         "order",
         "├── user",
         "│   ├── db",
@@ -34,11 +34,11 @@ def test_the_tree_has_dependents_above_what_they_need() -> None:
 
 def test_what_was_drawn_is_not_drawn_again() -> None:
     nodes = [node("c"), node("b", healthy("c")), node("a", healthy("b")), node("d", healthy("b"))]
-    assert tree(nodes, False) == ["a", "`-- b", "    `-- c", "d", "`-- b (see above)"]
+    assert tree(nodes) == ["a", "└── b", "    └── c", "d", "└── b (see above)"]
 
 
 def test_mermaid_has_an_edge_for_each_dependency() -> None:
-    lines = mermaid(NODES, True)
+    lines = mermaid(NODES)
     assert lines[0] == "graph TD"
     assert "  user --> db" in lines
     assert "  user -->|completed| migrate" in lines
@@ -46,20 +46,20 @@ def test_mermaid_has_an_edge_for_each_dependency() -> None:
 
 
 def test_a_name_that_is_a_word_of_mermaid_is_escaped() -> None:
-    lines = mermaid([node("end"), node("a", healthy("end"))], True)
+    lines = mermaid([node("end"), node("a", healthy("end"))])
     assert '  service-end["end"]' in lines
     assert "  a --> service-end" in lines
 
 
 def test_dot_quotes_names() -> None:
-    lines = dot(NODES, True)
+    lines = dot(NODES)
     assert (lines[0], lines[-1]) == ("digraph fleet {", "}")
     assert '  "user" -> "db";' in lines
     assert '  "order" -> "cache" [style=dashed];' in lines
 
 
 def test_json_is_one_document_in_start_order() -> None:
-    document = json.loads("\n".join(as_json(NODES, True)))
+    document = json.loads("\n".join(as_json(NODES)))
     assert document["schema_version"] == 1
     assert [s["name"] for s in document["services"]] == ["db", "migrate", "user", "order", "cache"]
     assert document["services"][1]["dependencies"] == [

@@ -17,7 +17,9 @@ def test_validate_says_that_all_is_well(project: Path) -> None:
 
 
 def test_validate_names_every_problem_with_file_and_line(project: Path) -> None:
-    (project / "msctl.yaml").write_text("services:\n  a: {prt: 1}\n  b: {port: 2, depends_on: [a]}\n")
+    (project / "msctl.yaml").write_text(
+        "services:\n  a: {prt: 1}\n  b: {port: 2, depends_on: [a]}\n"
+    )
     done = msctl(project, "validate")
     assert (done.code, done.out) == (2, "")
     assert "msctl.yaml:2: services.a.prt" in done.err

@@ -25,7 +25,7 @@ def starts(name: str) -> list[Json]:
 
 def test_a_service_is_reached_when_its_only_instance_is_healthy() -> None:
     progress = progress_of(Goal.HEALTHY, accepted("a"), *starts("a")[:2])
-    assert progress.services["a"].phase is Phase.STARTING
+    assert not progress.reached(progress.services["a"])
     progress.event(starts("a")[2], 9.0)
     assert progress.services["a"].phase is Phase.HEALTHY
     assert progress.services["a"].ended == 9.0

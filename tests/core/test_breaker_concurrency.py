@@ -80,9 +80,7 @@ def test_of_1000_threads_asking_at_once_the_probes_get_a_permit(
 
     def caller() -> int:
         together.wait()
-        return sum(
-            breaker.try_acquire(clock.now()) is not None for _ in range(CALLERS // threads)
-        )
+        return sum(breaker.try_acquire(clock.now()) is not None for _ in range(CALLERS // threads))
 
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(caller) for _ in range(threads)]
@@ -129,7 +127,8 @@ def in_threads(count: int, work: Callable[[], None]) -> None:
 
 def test_no_count_is_lost_between_threads() -> None:
     breaker = CircuitBreaker(
-        options=BreakerOptions(failure_threshold=None, minimum_calls=1_000_000), random=FixedRandom(0)
+        options=BreakerOptions(failure_threshold=None, minimum_calls=1_000_000),
+        random=FixedRandom(0),
     )
 
     def work() -> None:

@@ -164,6 +164,9 @@ class Program:
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe:
                 pipe.close()
+        self.leaves_no_process()
+
+    def leaves_no_process(self) -> None:
         until(lambda: not self.fleet_processes(), "the fleet to be gone")
 
 
@@ -224,7 +227,7 @@ def test_a_program_starts_calls_and_stops_its_fleet(start: Start, tmp_path: Path
     assert running["total_services"] == running["running_services"] == 3
     assert running["registered_services"] == 3
     assert payment["status"] == "completed"
-    assert program.fleet_processes() == []
+    program.leaves_no_process()
     assert list((tmp_path / "tmp").iterdir()) == [], "only the data stay"
     assert (tmp_path / "project/.msctl/data/user-service").is_dir()
 
@@ -238,7 +241,7 @@ def test_the_fleet_ends_when_the_program_dies(start: Start, number: signal.Signa
     program.process.send_signal(number)
     program.process.wait(10)
     until(lambda: not any(map(is_open, program.ports)), "the ports to be closed")
-    until(lambda: not program.fleet_processes(), "the processes to be gone")
+    program.leaves_no_process()
 
 
 def test_the_fleet_ends_with_a_program_that_forgets_it(start: Start, tmp_path: Path) -> None:
@@ -246,7 +249,7 @@ def test_the_fleet_ends_with_a_program_that_forgets_it(start: Start, tmp_path: P
     program.hears()
     assert program.hears() == "up"
     assert program.ends() == 0
-    assert program.fleet_processes() == []
+    program.leaves_no_process()
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
@@ -257,7 +260,7 @@ def test_a_failed_start_says_why_and_leaves_nothing(start: Start, tmp_path: Path
     assert kind == "FleetError"
     assert "broken" in message
     assert set(statuses(program.hears()).values()) == {"stopped"}
-    assert program.fleet_processes() == []
+    program.leaves_no_process()
     assert list((tmp_path / "tmp").iterdir()) == []
     assert program.ends() == 0
 
@@ -267,6 +270,6 @@ def test_a_cancelled_start_leaves_nothing(start: Start, tmp_path: Path) -> None:
     program.hears()
     assert program.hears() == "cancelled"
     assert set(statuses(program.hears()).values()) == {"stopped"}
-    assert program.fleet_processes() == []
+    program.leaves_no_process()
     assert list((tmp_path / "tmp").iterdir()) == []
     assert program.ends() == 0

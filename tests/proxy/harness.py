@@ -5,6 +5,7 @@ import contextlib
 import gc
 import random
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
@@ -139,6 +140,12 @@ class Peer:
 
     def cut(self) -> None:
         self.writer.transport.abort()
+
+    def reset(self) -> None:
+        """Go away at once, what is still on its way included."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.cut()
 
     async def _body(self, message: Request, *, until_close: bool) -> None:
         if message.all("Transfer-Encoding"):

@@ -13,6 +13,9 @@ _MERMAID_WORDS = re.compile(
 )
 """Names that begin like this are keywords to Mermaid and break the picture."""
 
+ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-"})
+"""For `str.translate`, where the branches of the tree cannot be written."""
+
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
@@ -26,7 +29,7 @@ class GraphNode:
 Nodes = Sequence[GraphNode]
 
 
-def tree(nodes: Nodes, unicode: bool) -> list[str]:  # noqa: FBT001  one signature for all forms
+def tree(nodes: Nodes) -> list[str]:
     """Dependents above what they depend on; what was drawn already is only named again."""
     by_name = {node.name: node for node in nodes}
     needed = {name for node in nodes for name, *_ in node.dependencies}
@@ -35,11 +38,11 @@ def tree(nodes: Nodes, unicode: bool) -> list[str]:  # noqa: FBT001  one signatu
     for node in nodes:
         if node.name not in needed:
             lines.append(node.name)
-            lines += _branches(node, by_name, drawn, "", unicode=unicode)
+            lines += _branches(node, by_name, drawn, "")
     return lines
 
 
-def mermaid(nodes: Nodes, _unicode: bool) -> list[str]:  # noqa: FBT001  one signature
+def mermaid(nodes: Nodes) -> list[str]:
     """Return a Mermaid flowchart, arrows from a service to what it depends on."""
     lines = ["graph TD", *(f"  {_mermaid_node(node.name)}" for node in nodes)]
     for node in nodes:
@@ -50,7 +53,7 @@ def mermaid(nodes: Nodes, _unicode: bool) -> list[str]:  # noqa: FBT001  one sig
     return lines
 
 
-def dot(nodes: Nodes, _unicode: bool) -> list[str]:  # noqa: FBT001  one signature
+def dot(nodes: Nodes) -> list[str]:
     """Return a Graphviz digraph, arrows from a service to what it depends on."""
     lines = ["digraph fleet {", "  rankdir=TB;", *(f'  "{node.name}";' for node in nodes)]
     for node in nodes:
@@ -62,7 +65,7 @@ def dot(nodes: Nodes, _unicode: bool) -> list[str]:  # noqa: FBT001  one signatu
     return [*lines, "}"]
 
 
-def as_json(nodes: Nodes, _unicode: bool) -> list[str]:  # noqa: FBT001  one signature
+def as_json(nodes: Nodes) -> list[str]:
     """Return one JSON document, the services in start order."""
     services = [
         {
@@ -78,7 +81,7 @@ def as_json(nodes: Nodes, _unicode: bool) -> list[str]:  # noqa: FBT001  one sig
     return [json.dumps({"schema_version": 1, "services": services}, indent=2)]
 
 
-FORMATS: Mapping[str, Callable[[Nodes, bool], list[str]]] = {
+FORMATS: Mapping[str, Callable[[Nodes], list[str]]] = {
     "tree": tree,
     "mermaid": mermaid,
     "dot": dot,
@@ -87,15 +90,9 @@ FORMATS: Mapping[str, Callable[[Nodes, bool], list[str]]] = {
 
 
 def _branches(
-    node: GraphNode,
-    by_name: Mapping[str, GraphNode],
-    drawn: set[str],
-    indent: str,
-    *,
-    unicode: bool,
+    node: GraphNode, by_name: Mapping[str, GraphNode], drawn: set[str], indent: str
 ) -> list[str]:
     drawn.add(node.name)
-    fork, last, pipe = ("├── ", "└── ", "│   ") if unicode else ("|-- ", "`-- ", "|   ")
     lines = []
     for position, (name, condition, required) in enumerate(node.dependencies, start=1):
         at_end = position == len(node.dependencies)
@@ -105,10 +102,10 @@ def _branches(
         remarks += [] if required else ["optional"]
         remarks += ["see above"] if seen else []
         label = f"{name} ({', '.join(remarks)})" if remarks else name
-        lines.append(f"{indent}{last if at_end else fork}{label}")
+        lines.append(f"{indent}{'└── ' if at_end else '├── '}{label}")
         if child is not None and not seen:
-            deeper = indent + ("    " if at_end else pipe)
-            lines += _branches(child, by_name, drawn, deeper, unicode=unicode)
+            deeper = indent + ("    " if at_end else "│   ")
+            lines += _branches(child, by_name, drawn, deeper)
     return lines
 
 

@@ -1,0 +1,205 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from msctl.core.outcome import Outcome
+from msctl.model import ServiceInstance, ServiceStatus
+from msctl.proxy.faults import UpstreamFailed
+from msctl.proxy.upstream import KEEP_IDLE, UpstreamPool
+from tests.proxy.harness import Peer, Upstream, fleet, get, ok, run, until
+
+LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+
+
+class FakeClock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def now(self) -> float:
+        return self.time
+
+    def wall(self) -> float:
+        return self.time
+
+
+@contextlib.asynccontextmanager
+async def pool_for(
+    upstream: Upstream, clock: FakeClock, gone: set[str] | None = None
+) -> AsyncIterator[tuple[UpstreamPool, ServiceInstance]]:
+    instance = ServiceInstance(id="api-1", service="api", port=upstream.port)
+    pool = UpstreamPool(clock, lambda known: known.id not in (gone or ()))
+    try:
+        yield pool, instance
+    finally:
+        await pool.close()
+        assert repr(pool) == "<UpstreamPool open=0 idle=0>"
+
+
+async def stay(peer: Peer) -> None:
+    await peer.ended()
+
+
+@LOOPS
+def test_a_kept_connection_is_used_again_until_it_is_4_s_idle(loop: str) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with Upstream(stay) as upstream, pool_for(upstream, clock) as (pool, instance):
+            first = await pool.acquire(instance, fresh=False)
+            assert not first.reused
+            pool.release(first)
+            clock.time += KEEP_IDLE - 0.01
+            second = await pool.acquire(instance, fresh=False)
+            assert second is first
+            assert second.reused
+            pool.release(second)
+            clock.time += KEEP_IDLE
+            third = await pool.acquire(instance, fresh=False)
+            assert third is not first
+            await until(lambda: first.lost, "the expired one stays open")
+            pool.release(third)
+
+    run(main(), loop)
+
+
+def test_an_idle_connection_is_closed_after_4_s_without_anyone_asking() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with Upstream(stay) as upstream, pool_for(upstream, clock) as (pool, instance):
+            connection = await pool.acquire(instance, fresh=False)
+            pool.release(connection)
+            clock.time += KEEP_IDLE
+            pool._drop_expired()
+            await until(lambda: connection.lost, "it stays open")
+            assert pool.idle(instance) == 0
+
+    run(main())
+
+
+def test_fresh_never_takes_a_kept_one() -> None:
+    async def main() -> None:
+        async with Upstream(stay) as upstream, pool_for(upstream, FakeClock()) as (pool, instance):
+            kept = await pool.acquire(instance, fresh=False)
+            pool.release(kept)
+            fresh = await pool.acquire(instance, fresh=True)
+            assert fresh is not kept
+            pool.release(fresh)
+
+    run(main())
+
+
+@LOOPS
+@pytest.mark.parametrize("what", ["speaks", "closes"])
+def test_a_kept_connection_that_became_readable_is_not_used_again(what: str, loop: str) -> None:
+    async def script(peer: Peer) -> None:
+        await go_on.wait()
+        if what == "speaks":
+            peer.send("HTTP/1.1 408 Request Timeout\r\n\r\n")
+            await peer.writer.drain()
+            done.set()
+            await peer.ended()
+        else:
+            peer.writer.close()
+            done.set()
+
+    async def main() -> None:
+        async with Upstream(script) as upstream, pool_for(upstream, FakeClock()) as (pool, api):
+            kept = await pool.acquire(api, fresh=False)
+            pool.release(kept)
+            go_on.set()
+            await done.wait()
+            # The loop has not told of it yet, the kernel knows: this is the race that matters.
+            other = await pool.acquire(api, fresh=False)
+            assert other is not kept
+            other.abort()
+
+    go_on, done = asyncio.Event(), asyncio.Event()
+    run(main(), loop)
+
+
+def test_a_connection_with_unread_bytes_is_not_kept() -> None:
+    async def main() -> None:
+        async with Upstream(stay) as upstream, pool_for(upstream, FakeClock()) as (pool, instance):
+            connection = await pool.acquire(instance, fresh=False)
+            connection.buffer += b"left over"
+            pool.release(connection)
+            assert pool.idle(instance) == 0
+
+    run(main())
+
+
+def test_connections_belong_to_a_generation() -> None:
+    async def main() -> None:
+        async with Upstream(stay) as upstream, pool_for(upstream, FakeClock()) as (pool, instance):
+            connection = await pool.acquire(instance, fresh=False)
+            pool.release(connection)
+            successor = replace(instance, generation=2)
+            assert await pool.acquire(successor, fresh=False) is not connection
+            pool.drop(("api-1", 1))
+            await until(lambda: connection.lost, "the old generation's stays open")
+
+    run(main())
+
+
+def test_a_connection_to_an_instance_that_takes_no_requests_is_not_kept() -> None:
+    async def main() -> None:
+        gone: set[str] = set()
+        async with Upstream(stay) as upstream, pool_for(upstream, FakeClock(), gone) as (pool, api):
+            connection = await pool.acquire(api, fresh=False)
+            gone.add("api-1")
+            pool.release(connection)
+            await until(lambda: connection.lost, "it stays open")
+
+    run(main())
+
+
+@pytest.mark.parametrize("change", ["unregistered", "draining", "generation"])
+def test_idle_connections_go_with_their_instance(change: str) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        peer.send(ok("x"))
+        await peer.ended()
+
+    async def main() -> None:
+        async with Upstream(script) as upstream, fleet() as f:
+            instance = f.add(upstream)
+            await f.call(get())
+            assert "idle=1" in repr(f)
+            if change == "unregistered":
+                f.registry.unregister_service("api-1")
+            elif change == "draining":
+                f.registry.update("api-1", 1, status=ServiceStatus.DRAINING)
+            else:
+                f.registry.register_service(replace(instance, generation=2))
+            assert "idle=0" in repr(f)
+            await until(lambda: "open=0" in repr(f), "it stays open")
+
+    run(main())
+
+
+def test_nothing_to_connect_to_was_never_sent_and_says_whether_it_was_refused() -> None:
+    async def main() -> None:
+        async with Upstream(stay) as upstream, pool_for(upstream, FakeClock()) as (pool, instance):
+            await upstream.stop()
+            with pytest.raises(UpstreamFailed) as refused:
+                await pool.acquire(instance, fresh=False)
+            assert (refused.value.outcome, refused.value.refused) == (Outcome.NOT_SENT, True)
+            with pytest.raises(UpstreamFailed) as portless:
+                await pool.acquire(replace(instance, port=None), fresh=False)
+            assert (portless.value.outcome, portless.value.refused) == (Outcome.NOT_SENT, False)
+
+    run(main())
+
+
+def test_closing_the_pool_closes_what_is_lent_out_as_well() -> None:
+    async def main() -> None:
+        async with Upstream(stay) as upstream, pool_for(upstream, FakeClock()) as (pool, instance):
+            lent = await pool.acquire(instance, fresh=False)
+            await pool.close()
+            assert lent.lost
+
+    run(main())
