@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -43,6 +44,7 @@ from msctl.runtime.status import StatusReport
 
 GATEWAY_PORT = 8700
 _GATEWAY_TRIES = 100
+_OPEN_FILES = 65536
 
 
 def run(spec: DaemonSpec, lifeline: int, channel: int) -> int:
@@ -52,6 +54,7 @@ def run(spec: DaemonSpec, lifeline: int, channel: int) -> int:
     once whether the daemon is up.
     """
     become_subreaper()  # not inherited from the guardian
+    _raise_open_files_limit()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         fleet = _load(spec, (), os.environ)
@@ -59,6 +62,14 @@ def run(spec: DaemonSpec, lifeline: int, channel: int) -> int:
         report_failure(channel, error)
         return 0
     return uvloop.run(_serve(spec, fleet, lifeline, channel))
+
+
+def _raise_open_files_limit() -> None:
+    """Allow for four descriptors an instance; the usual soft limit of 1024 ends at 200."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _load(spec: DaemonSpec, files: tuple[str, ...], environment: Mapping[str, str]) -> FleetConfig:

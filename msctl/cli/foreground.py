@@ -29,6 +29,7 @@ def run_in_foreground(project: Project, request: Mapping[str, Any]) -> int:
     """
     printer = LogPrinter()
     with (
+        Interrupts() as interrupts,
         LogFollower(project.state.logs) as logs,
         project.client.open("GET", "/attach") as attachment,
     ):
@@ -36,14 +37,13 @@ def run_in_foreground(project: Project, request: Mapping[str, Any]) -> int:
         def show() -> None:
             printer.show(logs.poll())
 
-        result = Follower(project.client, Goal.HEALTHY, live=False, on_tick=show).follow(
-            "/up", request
-        )
+        follower = Follower(project.client, Goal.HEALTHY, live=False, on_tick=show)
+        result = follower.follow_with(interrupts, "/up", request)
         show()
         code = result.exit_code
         if code == ExitCode.OK:
             streams.say("all up; Ctrl-C stops everything")
-            code = _stay(project, attachment, show)
+            code = _stay(project, attachment, interrupts, show)
         else:
             say_failures(result)
         attachment.close()
@@ -52,18 +52,17 @@ def run_in_foreground(project: Project, request: Mapping[str, Any]) -> int:
     return code
 
 
-def _stay(project: Project, attachment: Exchange, show: Ticker) -> int:
-    with Interrupts() as interrupts:
-        while True:
-            readable = streams.wait([attachment, interrupts], _TICK, watch_stdout=True)
-            show()
-            if numbers := interrupts.take():
-                code = ExitCode.TERMINATED if signal.SIGTERM in numbers else ExitCode.INTERRUPTED
-                _stop(project, interrupts, show)
-                return code
-            if attachment in readable and not _is_alive(attachment):
-                streams.say("the fleet was stopped")
-                return ExitCode.OK
+def _stay(project: Project, attachment: Exchange, interrupts: Interrupts, show: Ticker) -> ExitCode:
+    while True:
+        readable = streams.wait([attachment, interrupts], _TICK, watch_stdout=True)
+        show()
+        if numbers := interrupts.take():
+            _stop(project, interrupts, show)
+            terminated = signal.SIGTERM in numbers
+            return ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED
+        if attachment in readable and not _is_alive(attachment):
+            streams.say("the fleet was stopped")
+            return ExitCode.OK
 
 
 def _is_alive(attachment: Exchange) -> bool:

@@ -60,12 +60,16 @@ class Follower:
     def follow(self, path: str, body: Mapping[str, Any]) -> Result:
         """Start the operation and return its result; raises what the daemon refuses with."""
         with Interrupts() as interrupts:
-            stream = self._client.stream("POST", path, body)
-            try:
-                return self._to_result(stream, interrupts)
-            finally:
-                self._view.clear()
-                stream.close()
+            return self.follow_with(interrupts, path, body)
+
+    def follow_with(self, interrupts: Interrupts, path: str, body: Mapping[str, Any]) -> Result:
+        """Do the same under a caller that notes the interrupts itself, also afterwards."""
+        stream = self._client.stream("POST", path, body)
+        try:
+            return self._to_result(stream, interrupts)
+        finally:
+            self._view.clear()
+            stream.close()
 
     def _to_result(self, stream: MessageStream, interrupts: Interrupts) -> Result:
         while not stream.ended:

@@ -81,7 +81,7 @@ class ControlApi:
         """Return the status document, of all or of the named services."""
         names = service or []
         check_names(names, self._fleet.fleet.services)
-        return JSONResponse(self._status.document(names))
+        return JSONResponse(await self._status.document(names))
 
     async def events(self, follow: bool = False) -> StreamingResponse:  # noqa: FBT001, FBT002  a query parameter
         """Return the events that are kept, and with `follow` those to come."""

@@ -51,9 +51,7 @@ class Answer:
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer for the router; raises StreamLost."""
-        if self._request.expects_continue and not self._body.complete:
-            # The client may send its body now or not at all; nobody can tell which.
-            self._client.persistent = False
+        self._end_if_out_of_step()
         context = ProblemContext(
             service=self._service,
             instance=self.instance,
@@ -82,6 +80,7 @@ class Answer:
         Raises UpstreamFailed (BROKEN_BODY), StreamLost for the client, Interrupted.
         """
         framing = client_framing(response, self._request.minor)
+        self._end_if_out_of_step()
         if framing is UNTIL_CLOSE or response.status == _SWITCHING:
             self._client.persistent = False
         body = ResponseBody(attempt.connection, response, framing)
@@ -109,6 +108,11 @@ class Answer:
             await self._stream(body, scope)
         clean = self._body.complete
         await attempt.close(reuse=clean and body.leaves_connection_usable, clean=clean)
+
+    def _end_if_out_of_step(self) -> None:
+        """Without `100` the client may send its body now or not at all; nobody can tell which."""
+        if self._request.expects_continue and not (self.continued or self._body.complete):
+            self._client.persistent = False
 
     async def _stream(self, body: ResponseBody, scope: RelayScope) -> None:
         watch = IdleWatch(scope.idle, lambda: scope.interrupts.fire(Cause.IDLE))

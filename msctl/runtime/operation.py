@@ -111,7 +111,7 @@ class Operation:
     async def run(
         self,
         work: Callable[["Operation"], Awaitable[Outcome]],
-        status_of: Callable[[list[str]], dict[str, Any]],
+        status_of: Callable[[list[str]], Awaitable[dict[str, Any]]],
     ) -> int:
         """Do the work, whatever comes of it send a result, and return its exit code."""
         problems: list[Problem] = []
@@ -133,7 +133,7 @@ class Operation:
             failures=[_failure_document(failure) for failure in outcome.failures],
             problems=[_problem_document(problem) for problem in problems],
             changes=[change.document() for change in outcome.changes],
-            status=status_of(outcome.services),
+            status=await status_of(outcome.services),
         )
         return outcome.exit_code
 

@@ -74,7 +74,7 @@ class Orchestrator:
         self._wishes: dict[str, Wish] = {}
         self._configs: dict[str, ServiceConfig] = {}
         self._retry_startup: set[str] = set()
-        self._supervised: dict[str, _Supervised] = {}
+        self._supervised: dict[str, dict[str, _Supervised]] = {}
         self._stop_options = StopOptions()
         self._tasks: asyncio.TaskGroup | None = None
         self._closing_doors: set[str] = set()
@@ -114,8 +114,8 @@ class Orchestrator:
             if name in self._wishes:
                 self._wishes[name] = replace(self._wishes[name], replicas=0)
         if options.kill:
-            for supervised in self._supervised.values():
-                if supervised.supervisor.leaving and supervised.supervisor.service.name in names:
+            for supervised in (each for name in names for each in self._of(name)):
+                if supervised.supervisor.leaving:
                     supervised.supervisor.stop(kill=True)
         self._schedule()
 
@@ -195,7 +195,7 @@ class Orchestrator:
 
     def hurry(self, instance: ServiceInstance) -> None:
         """Have an instance checked soon; a call waits for it."""
-        supervised = self._supervised.get(instance.id)
+        supervised = self._supervised.get(instance.service, {}).get(instance.id)
         if supervised is not None:
             supervised.supervisor.hurry()
 
@@ -225,8 +225,8 @@ class Orchestrator:
             match step:
                 case Start(service, instance_id, revision):
                     self._start(service, instance_id, revision)
-                case Stop(_, instance_id):
-                    self._supervised[instance_id].supervisor.stop(
+                case Stop(service, instance_id):
+                    self._supervised[service][instance_id].supervisor.stop(
                         kill=self._stop_options.kill, timeout=self._stop_options.timeout
                     )
         self._close_unused_doors()
@@ -246,7 +246,7 @@ class Orchestrator:
             retry_startup=service in self._retry_startup,
             job=self._is_awaited_job(service),
         )
-        self._supervised[instance_id] = _Supervised(supervisor, revision)
+        self._supervised.setdefault(service, {})[instance_id] = _Supervised(supervisor, revision)
         self._tasks.create_task(self._supervise(supervisor), name=f"supervise {instance_id}")
 
     def _is_awaited_job(self, service: str) -> bool:
@@ -264,21 +264,25 @@ class Orchestrator:
             # One instance's trouble is never the fleet's.
             logger.exception("supervisor failed", extra={"instance": supervisor.id})
         finally:
-            del self._supervised[supervisor.id]
+            instances = self._supervised[supervisor.service.name]
+            del instances[supervisor.id]
+            if not instances:
+                del self._supervised[supervisor.service.name]
             self._schedule()
 
     def _facts(self) -> Facts:
-        facts: dict[str, list[Fact]] = {}
-        for instance_id, supervised in self._supervised.items():
-            supervisor = supervised.supervisor
-            name = supervisor.service.name
-            instance = self.registry.get_instance(instance_id) or ServiceInstance(
-                id=instance_id, service=name
-            )
-            facts.setdefault(name, []).append(
-                Fact(instance=instance, revision=supervised.revision, leaving=supervisor.leaving)
-            )
-        return facts
+        return {
+            name: [self._fact(name, instance_id, each) for instance_id, each in instances.items()]
+            for name, instances in self._supervised.items()
+        }
+
+    def _fact(self, service: str, instance_id: str, supervised: _Supervised) -> Fact:
+        instance = self.registry.get_instance(instance_id)
+        return Fact(
+            instance=instance or ServiceInstance(id=instance_id, service=service),
+            revision=supervised.revision,
+            leaving=supervised.supervisor.leaving,
+        )
 
     def _close_unused_doors(self) -> None:
         assert self._tasks is not None, "doors are closed while running"
@@ -302,4 +306,4 @@ class Orchestrator:
         )
 
     def _of(self, service: str) -> list[_Supervised]:
-        return [s for s in self._supervised.values() if s.supervisor.service.name == service]
+        return list(self._supervised.get(service, {}).values())

@@ -1,5 +1,6 @@
 """The status document of contract.md: every configured service, stopped ones too."""
 
+import asyncio
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -25,8 +26,13 @@ class StatusReport:
         self._gateway_url = gateway_url
         self._started_at = started_at
 
-    def document(self, names: Iterable[str] = ()) -> dict[str, Any]:
+    async def document(self, names: Iterable[str] = ()) -> dict[str, Any]:
         """Return the document; `names` limits the list, never the totals."""
+        document = self._snapshot(names)
+        await asyncio.to_thread(_fill_in_memory, document)
+        return document
+
+    def _snapshot(self, names: Iterable[str]) -> dict[str, Any]:
         configs = self._all_services()
         chosen = set(names) or configs.keys()
         instances = [i for name in configs for i in self._fleet.instances(name)]
@@ -104,9 +110,17 @@ class StatusReport:
             "uptime": round(self._fleet.clock.wall() - started, 3)
             if alive and started is not None
             else None,
-            "rss": _rss(instance.pid) if instance.pid is not None else None,
+            "rss": None,  # see _fill_in_memory
             "reason": instance.reason,
         }
+
+
+def _fill_in_memory(document: dict[str, Any]) -> None:
+    """Complete a status document with what only /proc knows; not for the loop's thread."""
+    for service in document["services"]:
+        for instance in service["instances"]:
+            if instance["pid"] is not None:
+                instance["rss"] = _rss(instance["pid"])
 
 
 def _rss(pid: int) -> int | None:

@@ -93,23 +93,28 @@ def test_of_1000_tasks_exactly_the_probes_get_through(
 ) -> None:
     breaker, _ = half_open(options)
 
-    async def run() -> tuple[int, int]:
-        inside, leave = 0, asyncio.Event()
+    inside, refused = Count(), Count()
+
+    async def run() -> None:
+        all_refused = asyncio.Event()
 
         async def probe() -> None:
-            nonlocal inside
-            inside += 1
-            await leave.wait()
+            inside.add()
+            await all_refused.wait()
 
-        calls = [asyncio.ensure_future(breaker.call(probe)) for _ in range(CALLERS)]
-        while sum(call.done() for call in calls) < CALLERS - admitted:
-            await asyncio.sleep(0)
-        leave.set()
-        results = await asyncio.gather(*calls, return_exceptions=True)
-        return inside, sum(isinstance(result, ServiceUnavailable) for result in results)
+        async def caller() -> None:
+            try:
+                await breaker.call(probe)
+            except ServiceUnavailable:
+                if refused.add() == CALLERS - admitted:
+                    all_refused.set()
 
-    inside, refused = asyncio.run(run())
-    assert (inside, refused) == (admitted, CALLERS - admitted)
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            for _ in range(CALLERS):
+                group.create_task(caller())
+
+    asyncio.run(run())
+    assert (inside.value, refused.value) == (admitted, CALLERS - admitted)
     assert breaker.state() is BreakerState.CLOSED
 
 
@@ -160,4 +165,4 @@ def test_listeners_of_many_threads_hear_transitions_in_order() -> None:
 
 def test_the_lock_is_not_held_during_a_call() -> None:
     breaker = CircuitBreaker()
-    assert breaker.call(lambda: breaker.call(lambda: breaker.state())) is BreakerState.CLOSED
+    assert breaker.call(lambda: breaker.call(breaker.state)) is BreakerState.CLOSED

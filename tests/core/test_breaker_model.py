@@ -93,7 +93,7 @@ class BreakerComparison(RuleBasedStateMachine):
             self.stale += self.current
             self.current = []
 
-    @rule(seconds=st.sampled_from([0.0, 0.1, 0.5, 1.0, 4.0, 5.0, 9.0, 20.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.125, 0.5, 1.0, 4.0, 5.0, 9.0, 20.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
         # Held back below the 31 s after which a probe counts as failed: that rule has its

@@ -114,7 +114,11 @@ def test_without_any_instance_the_call_is_refused_at_once() -> None:
 
 def test_whoever_listens_for_shortage_may_start_an_instance() -> None:
     world = World(0)
-    world.router.on_shortage(lambda _: 1 / 0)
+
+    def raises(service: str) -> None:
+        raise RuntimeError(service)
+
+    world.router.on_shortage(raises)
     world.router.on_shortage(
         lambda _: world.add(1, status=ServiceStatus.STARTING, health=Health.UNKNOWN)
     )

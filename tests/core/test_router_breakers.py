@@ -20,6 +20,10 @@ def fail_times(world: World, count: int, instance_id: str) -> None:
         world.send(500, POST, only=instance_id)
 
 
+def raises(event: BreakerEvent) -> None:
+    raise RuntimeError(event.service)
+
+
 def state(world: World, instance_id: str) -> BreakerState:
     return world.route.instance_breaker(instance_id).state(world.now)
 
@@ -98,10 +102,10 @@ def test_a_passed_check_does_not_end_an_ejection_for_failures() -> None:
 @pytest.mark.parametrize(("size", "stay"), [(2, 1), (3, 1), (4, 2), (5, 3), (8, 4)])
 def test_of_up_to_three_one_instance_stays_and_above_half(size: int, stay: int) -> None:
     world = World(size)
+    for _ in range(6 * size):  # one is good: else the service itself would open
+        world.send(200, only=f"api-{size}")
     for number in range(1, size):
         fail_times(world, 5, f"api-{number}")
-        for _ in range(6):  # the last one stays good: else the service itself would open
-            world.send(200, only=f"api-{size}")
     states = [state(world, f"api-{number}") for number in range(1, size + 1)]
     assert states.count(BreakerState.CLOSED) == stay
 
@@ -292,7 +296,7 @@ def test_breakers_that_are_off_never_open() -> None:
 def test_changes_of_every_breaker_are_told_with_service_and_instance() -> None:
     world = World(2)
     events: list[BreakerEvent] = []
-    world.router.on_breaker(lambda _: 1 / 0)
+    world.router.on_breaker(raises)
     world.router.on_breaker(events.append)
     fail_times(world, 5, "api-1")
     fail_times(world, 5, "api-2")

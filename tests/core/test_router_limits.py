@@ -2,22 +2,17 @@
 
 from functools import partial
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from msctl.core.router import (
-    Again,
     Call,
     CallFacts,
     Lease,
     LimitOptions,
-    Outcome,
     Reason,
     Refusal,
     RoutePolicy,
     Wait,
 )
-from tests.core.routes import GET, World
+from tests.core.routes import World
 
 STREAM = CallFacts(idempotent=True, counts_against_limits=False)
 
@@ -179,66 +174,4 @@ def test_a_service_that_opened_meanwhile_refuses_those_who_queued() -> None:
     refusal = waiter.pick(world.now)
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason.BREAKER_OPEN
-    assert (world.route.in_flight, world.route.queued) == (0, 0)
-
-
-MOVES = st.lists(
-    st.tuples(
-        st.sampled_from(["begin", "pick", "answer", "fail", "release", "finish", "crash", "time"]),
-        st.integers(0, 9),
-    ),
-    max_size=120,
-)
-
-
-@settings(max_examples=150)
-@given(MOVES)
-def test_whatever_happens_counts_add_up_and_end_at_zero(moves: list[tuple[str, int]]) -> None:
-    world = limited(instances=3, in_flight=6, per_instance=2, queue=3)
-    calls: list[Call] = []
-    leases: list[tuple[Call, Lease]] = []
-    over: set[Call] = set()
-
-    def held() -> list[tuple[Call, Lease]]:
-        return [(c, lease) for c, lease in leases if not lease.released and c not in over]
-
-    for move, number in moves:
-        live = [call for call in calls if call not in over]
-        if move == "begin":
-            call = world.route.begin(GET, world.now)
-            if isinstance(call, Call):
-                calls.append(call)
-        elif move == "crash":
-            member = world.registry.get_service("api")[number % 3]
-            world.add(number % 3 + 1, generation=member.generation + 1)
-        elif move == "time":
-            world.now += number / 5
-        elif move == "pick" and live:
-            call = live[number % len(live)]
-            if any(c is call for c, _ in held()):
-                continue
-            step = call.pick(world.now)
-            if isinstance(step, Lease):
-                leases.append((call, step))
-            elif isinstance(step, Refusal):
-                over.add(call)
-        elif move == "finish" and live:
-            call = live[number % len(live)]
-            call.finish(world.now)
-            over.add(call)
-        elif move in ("answer", "fail", "release") and held():
-            call, lease = held()[number % len(held())]
-            if move == "release":
-                lease.release(world.now)
-            elif move == "answer":
-                world.answer(call, lease, (200, 404, 500, 503)[number % 4])
-            elif not isinstance(world.fail(call, lease, Outcome.RESET), Again):
-                over.add(call)
-        counts = world.connections()
-        assert all(0 <= count <= 2 for count in counts)
-        assert world.route.in_flight <= 6
-        assert world.route.queued <= 3
-    for call in calls:
-        call.finish(world.now)
-    assert world.connections() == [0, 0, 0]
     assert (world.route.in_flight, world.route.queued) == (0, 0)

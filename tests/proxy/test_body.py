@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,8 +109,23 @@ def test_a_body_until_close_is_all_there_is() -> None:
 
 CHUNK_LIKE = st.lists(
     st.sampled_from(
-        [b"1\r\nx\r\n", b"a;b\r\n", b"0123456789\r\n", b"0\r\n", b"\r\n", b"\r", b"\n", b"X: y"]
-        + [b"0\r\n\r\n", b";", b" ", b"2", b"z", b"\0", b"0" * 17]
+        [
+            b"1\r\nx\r\n",
+            b"a;b\r\n",
+            b"0123456789\r\n",
+            b"0\r\n",
+            b"\r\n",
+            b"\r",
+            b"\n",
+            b"X: y",
+            b"0\r\n\r\n",
+            b";",
+            b" ",
+            b"2",
+            b"z",
+            b"\x00",
+            b"0" * 17,
+        ]
     ),
     max_size=10,
 ).map(b"".join)
@@ -117,7 +134,7 @@ CHUNK_LIKE = st.lists(
 @given(CHUNK_LIKE, st.lists(st.integers(0, 60), max_size=6))
 def test_any_split_of_the_bytes_gives_the_same_body(raw: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
-    pieces = [raw[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [raw[a:b] for a, b in itertools.pairwise(edges)]
     whole = feed(ChunkedReader(), [raw])
     assert feed(ChunkedReader(), pieces) == whole
     assert feed(ChunkedReader(), [raw[i : i + 1] for i in range(len(raw))]) == whole

@@ -224,9 +224,7 @@ def test_closing_ends_idle_connections_at_once_and_lets_the_others_finish(loop: 
             async with f.client() as idle, f.client() as busy:
                 busy.send(get())
                 await until(lambda: upstream.requests, "the request does not arrive")
-                closing = asyncio.create_task(
-                    f.gateway.close_front_door("api", drain_timeout=5)
-                )
+                closing = asyncio.create_task(f.gateway.close_front_door("api", drain_timeout=5))
                 assert await idle.ended()
                 assert not closing.done()
                 go_on.set()

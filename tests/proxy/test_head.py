@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +38,14 @@ def test_an_incomplete_head_stays_in_the_buffer() -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"GET / HTTP/1.1\n", b"GET / HTTP/1.1\r\nA: b\n\n", b"GET /\rHost", b"GET /\0", b"\n", b"\r\r"],
+    [
+        b"GET / HTTP/1.1\n",
+        b"GET / HTTP/1.1\r\nA: b\n\n",
+        b"GET /\rHost",
+        b"GET /\0",
+        b"\n",
+        b"\r\r",
+    ],
 )
 def test_bare_line_ends_and_nul_are_refused_before_the_head_is_complete(raw: bytes) -> None:
     with pytest.raises(BadMessage):
@@ -81,7 +90,7 @@ def feed(pieces: list[bytes]) -> list[bytes | str]:
 @given(HEAD_LIKE, st.lists(st.integers(0, 200), max_size=8))
 def test_any_split_of_the_bytes_gives_the_same_heads(raw: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
-    pieces = [raw[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [raw[a:b] for a, b in itertools.pairwise(edges)]
     assert feed(pieces) == feed([raw])
     assert feed([raw[i : i + 1] for i in range(len(raw))]) == feed([raw])
 

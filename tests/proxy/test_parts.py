@@ -89,9 +89,7 @@ def changed(**changes: object) -> RegistryEvent:
         **changes,
     }
     after = ServiceInstance(id="api-1", service="api", **values)  # type: ignore[arg-type]  # by name
-    return RegistryEvent(
-        service="api", instance_id="api-1", before=RUNNING, after=after, version=2
-    )
+    return RegistryEvent(service="api", instance_id="api-1", before=RUNNING, after=after, version=2)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +105,14 @@ def changed(**changes: object) -> RegistryEvent:
         (changed(status=ServiceStatus.DRAINING), False),
         (changed(status=ServiceStatus.DRAINING, health=Health.UNHEALTHY), False),
         (changed(status=ServiceStatus.STOPPING), False),
-        (RegistryEvent(service="api", instance_id="a", before=RUNNING, after=None, version=2), False),
-        (RegistryEvent(service="api", instance_id="a", before=None, after=RUNNING, version=2), False),
+        (
+            RegistryEvent(service="api", instance_id="a", before=RUNNING, after=None, version=2),
+            False,
+        ),
+        (
+            RegistryEvent(service="api", instance_id="a", before=None, after=RUNNING, version=2),
+            False,
+        ),
     ],
 )
 def test_an_instance_is_lost_when_dead_or_unhealthy_but_not_when_we_stop_it(
