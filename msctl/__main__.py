@@ -1,5 +1,6 @@
 """Entry point of `msctl`: the daemon's own command first, everything else is the command line."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,12 +20,15 @@ def main() -> int:
 
 
 def _run_daemon(argv: Sequence[str]) -> int:
-    """Run guardian and daemon: CHANNEL SPEC, as `msctl.runtime.launcher` calls it."""
+    """Run guardian and daemon: CHANNEL PROJECT, as `msctl.runtime.launcher` calls it."""
     # Imported here for start-up time: the guardian forks before the heavy imports.
     from msctl.runtime.guardian import guard  # noqa: PLC0415
-    from msctl.runtime.launcher import DaemonSpec, report_failure  # noqa: PLC0415
+    from msctl.runtime.launcher import receive_spec, report_failure  # noqa: PLC0415
 
-    channel, spec = int(argv[0]), DaemonSpec.from_json(argv[1])
+    channel = int(argv[0])  # the project is there for whoever reads the process list
+    spec = receive_spec(channel)
+    if os.fork():
+        return 0  # the guardian is nobody's child, so that nobody has to wait for it
 
     def run(lifeline: int) -> int:
         from msctl import daemon  # noqa: PLC0415  heavy, and after the fork

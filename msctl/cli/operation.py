@@ -12,7 +12,7 @@ from msctl.cli.errors import ExitCode, warn
 from msctl.cli.interrupts import Interrupts
 from msctl.cli.progress import Goal, Progress
 from msctl.cli.views import View, view_of
-from msctl.client import ControlClient, MessageStream
+from msctl.client import BrokenResponse, ControlClient, MessageStream
 from msctl.clock import SystemClock
 from msctl.errors import Failure, MsctlError, Problem
 
@@ -86,13 +86,15 @@ class Follower:
             self._on_tick()
             if self._progress.services:
                 self._view.tick(self._clock.now())
-        raise MsctlError("the daemon ended before it had finished; see .msctl/daemon.log")
+        raise BrokenResponse("the daemon ended before it had finished")
 
     def _take(self, message: Mapping[str, Any]) -> None:
         now = self._clock.now()
         match message["type"]:
             case "accepted":
                 self._operation = message.get("operation")
+                if self._interrupted is not None:
+                    self._ask_to_cancel()
                 self._progress.accepted(message, now)
             case "warning":
                 self._view.clear()
@@ -102,18 +104,22 @@ class Follower:
                     self._view.changed(service)
 
     def _cancel(self, number: signal.Signals) -> bool:
-        """Cancel; False when there is nothing to wait for, or the user has had enough."""
+        """Cancel, as soon as the operation is known; False when the user has had enough."""
         again = self._interrupted is not None
         terminated = number == signal.SIGTERM
         self._interrupted = ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED
         self._view.clear()
-        if again or self._operation is None:
+        if again:
             return False
         streams.say("cancelling; interrupt again to leave at once")
-        with suppress(MsctlError):
+        if self._operation is not None:
+            self._ask_to_cancel()
+        return True
+
+    def _ask_to_cancel(self) -> None:
+        with suppress(MsctlError):  # it has ended, or the daemon has
             path = f"/operations/{self._operation}/cancel"
             self._client.request("POST", path, {}, timeout=_CANCEL_TIMEOUT)
-        return True
 
     def _result(self, message: Mapping[str, Any]) -> Result:
         code = message["exit_code"]

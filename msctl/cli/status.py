@@ -21,6 +21,7 @@ from msctl.errors import MsctlError, NoDaemon, UsageError
 from msctl.model import Health, ServiceStatus
 
 _INTERVAL = 1.0  # seconds between two looks of --watch
+_PATIENCE = 30.0  # seconds; only a daemon that was suspended takes that long
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 _SCREEN, _BACK = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 
@@ -105,7 +106,9 @@ def _status(project: Project, options: StatusOptions) -> int:
 
 def _fetch(project: Project, options: StatusOptions) -> Document:
     query = urlencode([("service", name) for name in options.services])
-    return project.client.fetch("GET", f"/status?{query}" if query else "/status")
+    return project.client.fetch(
+        "GET", f"/status?{query}" if query else "/status", timeout=_PATIENCE
+    )
 
 
 def _show(document: Document, options: StatusOptions) -> None:

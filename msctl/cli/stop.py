@@ -11,6 +11,7 @@ from msctl.cli.options import FileOption, ServicesArgument, TimeoutOption, proje
 from msctl.cli.outcome import say_failures, summary
 from msctl.cli.progress import Goal
 from msctl.cli.project import Project
+from msctl.client import BrokenResponse
 from msctl.errors import MsctlError, NoDaemon
 
 _GONE_TIMEOUT = 30.0  # seconds; the daemon has nothing left to stop by then
@@ -38,6 +39,11 @@ def _stop(project: Project, body: dict[str, Any]) -> int:
     except NoDaemon:
         project.check_names(body["services"])
         streams.say("nothing is running here")
+        return ExitCode.OK
+    except BrokenResponse:
+        # Another stop has ended the daemon while it told us how far it was.
+        if body["services"] or not project.wait_until_gone(_GONE_TIMEOUT):
+            raise
         return ExitCode.OK
     if result.exit_code != ExitCode.OK:
         say_failures(result)

@@ -121,7 +121,7 @@ def _failed(project: Project, options: UpOptions, result: Result, *, started: bo
         if result.status:
             print_table(result.status)
         streams.say("left as it is (--keep); stop it with: msctl stop")
-    elif result.exit_code != ExitCode.USAGE:
+    elif any(change["action"] == "started" for change in result.changes):
         streams.say("what this up had started was stopped again; --keep leaves it running")
     if started and not options.keep:
         project.wait_until_gone(_ROLLBACK_TIMEOUT)

@@ -93,7 +93,7 @@ class MessageStream:
     """NDJSON messages of one operation, decoded as they arrive.
 
     Iterate to wait for each, or wait for `fileno()` (unless `ready`) and call `receive()` for
-    those that one read brings. MsctlError when the daemon dies in the middle.
+    those that one read brings. BrokenResponse when the daemon dies in the middle.
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -120,7 +120,7 @@ class MessageStream:
             if not self._exchange.ready:
                 self._exchange.fill()
         except BrokenResponse:
-            raise MsctlError("the daemon went away before it had finished") from None
+            raise BrokenResponse("the daemon went away before it had finished") from None
         *lines, self._partial = (self._partial + self._exchange.take()).split(b"\n")
         return [json.loads(line) for line in lines if line.strip()]
 

@@ -143,14 +143,20 @@ class CircuitBreaker:
         `limit` is in seconds: a probe that is not released within it counts as a failure
         (Breaker 2); by default that of the options.
         """
+        machine = self._machine
+        # Closed needs no lock: the generation is read first, so that if another thread moves
+        # the state just now this is a call from before that, whose result does not count.
+        generation = machine.generation
+        if machine.state is BreakerState.CLOSED:
+            return Permit(self, generation, None)
         with self._lock:
-            permit = self._machine.acquire(self, now, limit)
+            permit = machine.acquire(self, now, limit)
         self._feed.deliver()
         return permit
 
     def admits(self, now: float) -> bool:
         """Whether a call could pass; `try_acquire` still decides."""
-        if self._machine.state is BreakerState.CLOSED:  # nothing but a call changes this one
+        if self._machine.state is BreakerState.CLOSED:
             return True
         with self._lock:
             admits = self._machine.admits(now)
@@ -221,7 +227,8 @@ class CircuitBreaker:
         may_open = verdict not in _BAD or self._may_open is None or self._may_open()
         with self._lock:
             self._machine.settle(permit, verdict, now, may_open=may_open)
-        self._feed.deliver()
+        if self._feed.waiting:
+            self._feed.deliver()
 
     def settle_unreachable(self, permit: Permit, now: float) -> None:
         """Open at once; called by `Permit.unreachable`."""

@@ -38,7 +38,8 @@ class TransitionFeed:
 
     def __init__(self) -> None:
         self._listeners: dict[object, TransitionListener] = {}
-        self._waiting: deque[Transition] = deque()
+        self.waiting: deque[Transition] = deque()
+        """Noted and not yet told; empty almost always, so look before you `deliver`."""
         self._telling = Lock()
 
     def subscribe(self, listener: TransitionListener) -> Callable[[], None]:
@@ -53,15 +54,15 @@ class TransitionFeed:
 
     def put(self, transition: Transition) -> None:
         """Note a transition, to be delivered soon."""
-        self._waiting.append(transition)
+        self.waiting.append(transition)
 
     def deliver(self) -> None:
         """Tell every listener of all that was noted; one that raises harms nothing."""
         # Who finds the lock taken may leave: its holder looks for more after releasing it.
-        while self._waiting and self._telling.acquire(blocking=False):
+        while self.waiting and self._telling.acquire(blocking=False):
             try:
-                if self._waiting:
-                    self._tell(self._waiting.popleft())
+                if self.waiting:
+                    self._tell(self.waiting.popleft())
             finally:
                 self._telling.release()
 

@@ -61,6 +61,8 @@ class BreakerMachine:
 
     def advance(self, now: float) -> None:
         """Do what time has brought about up to `now`."""
+        if self.state is BreakerState.CLOSED:
+            return  # nothing but a call changes this one
         while (due := self._due()) is not None and due <= now:
             if self.state is BreakerState.OPEN:
                 self._move(BreakerState.HALF_OPEN, due, "its time is over")

@@ -35,7 +35,8 @@ class Permit:
 
     def release(self, verdict: Verdict, now: float) -> None:
         """Give it back with what the call showed; only the first verdict counts."""
-        self._issuer.settle(self, verdict, now)
+        if not self.released:
+            self._issuer.settle(self, verdict, now)
 
     def unreachable(self, now: float) -> None:
         """Give it back: the connection was refused, so the process is dead or dying.

@@ -250,7 +250,8 @@ class Call:
         lease = self._lease_one(parts.rotation.with_room(unhealthy, self._ask), now)
         if lease is not None:
             return lease
-        return self._give_up(refusals.nothing_there(parts.name, shortage, now), now)
+        wanted = self._ask.instance
+        return self._give_up(refusals.nothing_there(parts.name, wanted, shortage, now), now)
 
     def _wait_for_room(self, shortage: Shortage, now: float) -> Wait | Refusal:
         parts = self._parts

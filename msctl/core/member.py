@@ -14,48 +14,48 @@ ProcessKey = tuple[str, int]
 class Member:
     """One generation of one instance; a new process gets a new member, with a closed breaker."""
 
-    __slots__ = ("aside_until", "breaker", "instance", "leaving", "load")
+    __slots__ = (
+        "alive",
+        "aside_until",
+        "breaker",
+        "healthy",
+        "instance",
+        "key",
+        "leaving",
+        "load",
+        "ready",
+        "starting",
+    )
 
     def __init__(self, instance: ServiceInstance, breaker: CircuitBreaker, load: Load) -> None:
-        self.instance = instance
         self.breaker = breaker
         self.load = load
+        self.key: ProcessKey = (instance.id, instance.generation)
         self.aside_until: float | None = None
         """Until when it asked to be left alone (503 with Retry-After); monotonic seconds."""
-        self.leaving = instance.status in _LEAVING
+        self.leaving = False
         """Whether we stop or restart it: what fails because of that is not counted."""
+        self.update(instance)
 
-    @property
-    def key(self) -> ProcessKey:
-        """The process's identity: id and generation."""
-        return (self.instance.id, self.instance.generation)
+    def update(self, instance: ServiceInstance) -> None:
+        """Take in what the registry says of this process now.
 
-    @property
-    def alive(self) -> bool:
-        """Whether its process runs and is not being stopped."""
-        return self.instance.status is ServiceStatus.RUNNING
-
-    @property
-    def starting(self) -> bool:
-        """Whether it may soon be able to take calls."""
-        return self.instance.status is ServiceStatus.STARTING
-
-    @property
-    def healthy(self) -> bool:
-        """Whether it is in the first choice of candidates."""
-        return self.instance.health is Health.HEALTHY
+        What every call asks is worked out here, once: `ready` for in rotation (its breaker
+        aside), `alive` for running and not being stopped, `healthy` for not degraded.
+        """
+        self.instance = instance
+        self.ready = instance.in_rotation
+        self.healthy = instance.health is Health.HEALTHY
+        self.alive = instance.status is ServiceStatus.RUNNING
+        self.starting = instance.status is ServiceStatus.STARTING
+        if instance.status in _LEAVING:
+            self.leaving = True
 
     def is_aside(self, now: float) -> bool:
         """Whether it is left alone at its own request."""
         if self.aside_until is not None and self.aside_until <= now:
             self.aside_until = None
         return self.aside_until is not None
-
-    def update(self, instance: ServiceInstance) -> None:
-        """Take in what the registry says of this process now."""
-        self.instance = instance
-        if instance.status in _LEAVING:
-            self.leaving = True
 
     def left(self) -> None:
         """Take in that it is no longer registered: our doing, unless it had crashed."""

@@ -156,6 +156,9 @@ _ALIVE = StatusRule(Verdict.ALIVE)
 _FAILURE = StatusRule(Verdict.FAILURE)
 _TRY_ELSEWHERE = StatusRule(Verdict.FAILURE, Repeat.IDEMPOTENT)
 
+_CLIENT_ERRORS = int(HTTPStatus.BAD_REQUEST)
+_SERVER_ERRORS = int(HTTPStatus.INTERNAL_SERVER_ERROR)
+
 STATUS_RULES: dict[int, StatusRule] = {
     HTTPStatus.TOO_MANY_REQUESTS: StatusRule(Verdict.THROTTLED),
     HTTPStatus.BAD_GATEWAY: _TRY_ELSEWHERE,
@@ -167,8 +170,8 @@ STATUS_RULES: dict[int, StatusRule] = {
 
 def rule_for_status(status: int) -> StatusRule:
     """Return how a response with this status is judged."""
-    if status < HTTPStatus.BAD_REQUEST:
+    if status < _CLIENT_ERRORS:
         return _SUCCESS
     if (rule := STATUS_RULES.get(status)) is not None:
         return rule
-    return _ALIVE if status < HTTPStatus.INTERNAL_SERVER_ERROR else _FAILURE
+    return _ALIVE if status < _SERVER_ERRORS else _FAILURE

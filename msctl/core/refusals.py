@@ -41,15 +41,15 @@ def open_breaker(service: str, breakers: tuple[CircuitBreaker, ...], now: float)
     )
 
 
-def nothing_there(service: str, shortage: Shortage, now: float) -> Refusal:
-    """Refuse a call for which no instance is ready."""
+def nothing_there(service: str, instance: str | None, shortage: Shortage, now: float) -> Refusal:
+    """Refuse a call for which no instance is ready, or not the one that it asks for."""
     if shortage.kept_out:
         return open_breaker(service, shortage.kept_out, now)
     wait = SOON if shortage.changes_at is None else max(shortage.changes_at - now, SOON)
     return Refusal(
         Reason.NO_INSTANCES,
         HTTPStatus.SERVICE_UNAVAILABLE,
-        f"no instance of {service} is ready",
+        f"no instance of {service} is ready" if instance is None else f"{instance} is not ready",
         wait,
     )
 

@@ -94,13 +94,11 @@ class Rotation:
             self._end_ejections(now)
         ready = [
             m
-            for m in self.members()
-            if m.instance.in_rotation
-            and self._acceptable(m, ask)
-            and not m.is_aside(now)
-            and m.breaker.admits(now)
+            for m in self._acceptable(ask)
+            if m.ready and (m.aside_until is None or not m.is_aside(now)) and m.breaker.admits(now)
         ]
-        ready = [m for m in ready if m.healthy] or ready
+        if not all(m.healthy for m in ready):
+            ready = [m for m in ready if m.healthy] or ready
         if ask.idempotent or len(ready) < 2:  # noqa: PLR2004 - a choice takes two
             return ready
         return [m for m in ready if not _wants_idempotent(m, now)] or ready
@@ -115,18 +113,13 @@ class Rotation:
     def last_resort(self, ask: Ask, now: float) -> list[Member]:
         """Return those that run but are unhealthy; never one that is known to be dead."""
         return [
-            m
-            for m in self.members()
-            if m.alive
-            and not m.instance.in_rotation
-            and self._acceptable(m, ask)
-            and m.breaker.admits(now)
+            m for m in self._acceptable(ask) if m.alive and not m.ready and m.breaker.admits(now)
         ]
 
     def shortage(self, ask: Ask, now: float) -> Shortage:
         """Say why there is no one to give the call to."""
         members = self.members()
-        wanted = [m for m in members if self._acceptable(m, ask) and m.instance.in_rotation]
+        wanted = [m for m in self._acceptable(ask) if m.ready]
         return Shortage(
             absent=not any(m.alive or m.starting for m in members),
             full=bool(self.candidates(ask, now)),
@@ -179,7 +172,7 @@ class Rotation:
         return (
             bool(accused)
             and not accused & self.present()
-            and any(m.instance.in_rotation and not m.leaving for m in self.members())
+            and any(m.ready and not m.leaving for m in self.members())
         )
 
     def renew_breakers(self) -> None:
@@ -195,7 +188,7 @@ class Rotation:
             if member is not None:
                 member.left()
         elif member is not None and member.instance.generation == event.after.generation:
-            was_ready = member.instance.in_rotation
+            was_ready = member.ready
             member.update(event.after)
             if event.after.in_rotation and not was_ready:
                 self._recovered.add(event.instance_id)
@@ -218,15 +211,18 @@ class Rotation:
         key = (instance.id, instance.generation)
         return self._make_breaker(instance, lambda: self.may_eject(key))
 
-    def _acceptable(self, member: Member, ask: Ask) -> bool:
-        if ask.instance is not None and ask.instance != member.instance.id:
-            return False
-        return member.key not in ask.tried
+    def _acceptable(self, ask: Ask) -> Sequence[Member]:
+        members = self.members()
+        if ask.tried:
+            members = [m for m in members if m.key not in ask.tried]
+        if ask.instance is not None:
+            members = [m for m in members if m.instance.id == ask.instance]
+        return members
 
 
 def _live(member: Member) -> bool:
     """Whether it counts for the cap: what is known to be dead does not."""
-    return member.instance.in_rotation and not member.breaker.unreachable
+    return member.ready and not member.breaker.unreachable
 
 
 def _serves(member: Member) -> bool:

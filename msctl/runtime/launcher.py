@@ -1,6 +1,7 @@
 """Starts the daemon of a project and learns whether it is up, or why not."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -93,6 +94,12 @@ def is_running(state: StateDir) -> bool:
     return True
 
 
+def receive_spec(channel: int) -> DaemonSpec:
+    """Read what the launcher wants; the daemon's process calls this once."""
+    with socket.socket(fileno=os.dup(channel)) as connection:
+        return DaemonSpec.from_json(_read_all(connection).decode())
+
+
 def report_ready(channel: int) -> None:
     """Tell the launcher that the daemon is up; the daemon calls this once."""
     _report(channel, {"ready": True})
@@ -126,7 +133,7 @@ def _launch(spec: DaemonSpec, state: StateDir, environ: Mapping[str, str]) -> di
                 "msctl",
                 "_daemon",
                 str(theirs.fileno()),
-                spec.to_json(),
+                str(spec.project_dir),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -137,12 +144,13 @@ def _launch(spec: DaemonSpec, state: StateDir, environ: Mapping[str, str]) -> di
             start_new_session=True,
         )
         theirs.close()
+        ours.sendall(spec.to_json().encode())
+        ours.shutdown(socket.SHUT_WR)
         report = _read_all(ours)
-        if report:
-            child.returncode = 0  # it lives on without us; nobody here waits for it
-            answer: dict[str, Any] = json.loads(report)
-            return answer
-        child.wait()
+        child.wait()  # only the first of its processes, which has left the rest to themselves
+    if report:
+        answer: dict[str, Any] = json.loads(report)
+        return answer
     said = state.daemon_log.read_bytes()[log_start:].decode(errors="replace").strip()
     return {
         "error": f"the daemon could not start:\n{said}" if said else "the daemon could not start"

@@ -174,22 +174,22 @@ class Supervisor:
     def _health_changed(self, update: HealthUpdate, detail: str) -> None:
         if self.leaving:
             return
-        starting = self._status() is ServiceStatus.STARTING
-        if starting and update.health in {Health.HEALTHY, Health.DEGRADED}:
-            self._restarts.healthy(self._clock.now())
-            self._log.note(f"{update.health} ({detail})")
-            self._set(status=ServiceStatus.RUNNING, health=update.health, reason="")
-            return
-        if update.changed and not starting:
-            self._log.note(f"{update.health} ({detail})")
-            if update.health is Health.HEALTHY:
+        if update.warn:
+            self._log.note(f"warning: {detail}")
+        if self._status() is ServiceStatus.STARTING:
+            if update.health in {Health.HEALTHY, Health.DEGRADED}:
+                self._set(status=ServiceStatus.RUNNING)
                 self._restarts.healthy(self._clock.now())
-            elif update.health is Health.UNHEALTHY:
-                self._restarts.unhealthy(self._clock.now())
-        healthy = update.health is Health.HEALTHY and not self._misconfigured()
-        self._set(health=update.health, reason="" if healthy else detail)
+        elif update.health is Health.UNHEALTHY:
+            self._restarts.unhealthy(self._clock.now())
+        elif update.changed:
+            self._restarts.healthy(self._clock.now())
+        if update.changed:
+            self._log.note(f"{update.health} ({detail})")
+        fine = update.health is Health.HEALTHY and not self._misconfigured()
+        self._set(health=update.health, reason="" if fine else detail)
         instance = self._registry.get_instance(self.id)
-        if update.health is not Health.UNHEALTHY and instance is not None:
+        if instance is not None and instance.in_rotation:
             self._lives.traffic.health_passed(instance)
 
     def _misconfigured(self) -> bool:

@@ -59,15 +59,12 @@ def describe(
 
 
 def is_settled(fleet: Orchestrator, name: str) -> bool:
-    """Whether a service is all that it was wanted to be; a completed job is."""
+    """Whether all wanted instances answer, degraded or not; a completed job is done."""
     wish = fleet.wish(name)
     if wish is None or not fleet.is_current(name):
         return False
-    return (
-        wish.replicas == 0
-        or fleet.summary(name).health is Health.HEALTHY
-        or is_completed(fleet, name)
-    )
+    instances = fleet.instances(name)
+    return is_completed(fleet, name) or sum(i.in_rotation for i in instances) >= wish.replicas
 
 
 def is_completed(fleet: Orchestrator, name: str) -> bool:

@@ -75,3 +75,39 @@ def test_an_interrupt_cancels(daemon: FakeDaemon) -> None:
         command.read_error_until("user-service: stopping")
         command.process.send_signal(signal.SIGINT)
         assert command.code() == 130
+
+
+def test_an_interrupt_before_the_operation_is_known_cancels_it_too(daemon: FakeDaemon) -> None:
+    asked, interrupted, cancelled = threading.Event(), threading.Event(), threading.Event()
+
+    def stop(_request: Request, connection: Connection) -> None:
+        connection.begin_lines()
+        asked.set()
+        assert interrupted.wait(DEADLINE)
+        connection.line(STOPS[0])
+        assert cancelled.wait(DEADLINE)
+        connection.line(result(130, message="interrupted"))
+        connection.end_lines()
+
+    def cancel(request: Request, connection: Connection) -> None:
+        operation()(request, connection)
+        cancelled.set()
+
+    daemon.on("POST", "/stop", stop)
+    daemon.on("POST", "/operations/op-1/cancel", cancel)
+    with Running(daemon.project, "stop") as command:
+        assert asked.wait(DEADLINE)
+        command.process.send_signal(signal.SIGINT)
+        command.read_error_until("cancelling")
+        interrupted.set()
+        assert command.code() == 130
+
+
+def test_a_daemon_that_another_stop_ended_meanwhile_is_stopped(daemon: FakeDaemon) -> None:
+    def stop(_request: Request, connection: Connection) -> None:
+        connection.begin_lines()
+        connection.line(STOPS[0])
+        daemon.end()
+
+    daemon.on("POST", "/stop", stop)
+    assert msctl(daemon.project, "stop").code == 0

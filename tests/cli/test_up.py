@@ -30,6 +30,7 @@ DONE = result(
 FAILED = result(
     1,
     message="failed: order-service",
+    changes=[{"service": "order-service", "action": "started", "reason": ""}],
     failures=[
         {
             "service": "order-service",

@@ -9,7 +9,7 @@ import pytest
 from msctl.core.balancer import Algorithm, Lease, LoadBalancer
 from msctl.core.balancer_load import Load
 from msctl.model import Health, ServiceInstance, ServiceStatus
-from tests.core.instances import instance
+from tests.core.instances import FixedRandom, instance
 
 LOADED = [Algorithm.LEAST_CONNECTIONS, Algorithm.P2C, Algorithm.PEAK_EWMA]
 
@@ -254,3 +254,23 @@ def test_another_algorithm_keeps_the_counts() -> None:
     held(chooser, [one])
     chooser.configure(Algorithm.LEAST_CONNECTIONS, 5.0)
     assert pick(chooser, [one, two]) == two.id
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_an_instance_that_comes_back_after_it_was_forgotten_is_a_newcomer(
+    algorithm: Algorithm,
+) -> None:
+    chooser, candidates = balancer(algorithm), group(1, 1, 1)
+    for _ in range(10):
+        pick(chooser, candidates)
+    for candidate in candidates[1:]:
+        chooser.load(candidate).penalise(0)
+        chooser.forget(candidate.id)
+        assert chooser.load(candidate).pending(0) == 0
+    picks = Counter(pick(chooser, candidates) for _ in range(300))
+    assert all(picks[candidate.id] >= 60 for candidate in candidates)
+
+
+def test_the_last_one_takes_what_rounding_leaves_over() -> None:
+    chooser = LoadBalancer(Algorithm.RANDOM, FixedRandom(1.0))
+    assert pick(chooser, group(1, 1, 1)) == "api-3"

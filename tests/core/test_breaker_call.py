@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import subprocess
+import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -172,3 +174,13 @@ def test_a_success_after_the_open_time_closes_it() -> None:
     clock.time += 5
     assert breaker.call(int) == 0
     assert breaker.state() is BreakerState.CLOSED
+
+
+def test_it_imports_nothing_outside_the_standard_library() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import msctl.core.breaker;"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "print(*sorted(new - sys.stdlib_module_names))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.split() == ["msctl"]

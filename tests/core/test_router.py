@@ -131,7 +131,7 @@ def test_a_pinned_call_goes_to_its_instance_or_nowhere() -> None:
     for name in ("api-9", "api-3"):
         world.change("api-3", health=Health.UNHEALTHY, status=ServiceStatus.STARTING)
         refusal = world.refused(CallFacts(idempotent=True, instance=name))
-        assert refusal.reason is Reason.NO_INSTANCES
+        assert (refusal.reason, refusal.detail) == (Reason.NO_INSTANCES, f"{name} is not ready")
 
 
 def test_a_pinned_call_is_not_sent_elsewhere() -> None:
@@ -267,3 +267,41 @@ def test_a_probe_is_given_to_an_idempotent_call_when_there_is_a_choice() -> None
     world.now += wait
     assert {world.send(200, POST) for _ in range(10)} == {"api-2"}
     assert {world.send(200, GET) for _ in range(10)} == {"api-1", "api-2"}
+
+
+def test_a_route_that_is_removed_wakes_those_who_wait() -> None:
+    world = World(0)
+    world.add(1, status=ServiceStatus.STARTING, health=Health.UNKNOWN)
+    call = world.begin()
+    world.wait(call)
+    woken: list[str] = []
+    call.wake = lambda: woken.append("woken")
+    world.router.remove(SERVICE)
+    assert woken == ["woken"]
+
+
+def test_a_router_that_is_closed_hears_no_more_of_the_registry() -> None:
+    world = World(0)
+    world.add(1, status=ServiceStatus.STARTING, health=Health.UNKNOWN)
+    call = world.begin()
+    world.wait(call)
+    woken: list[str] = []
+    call.wake = lambda: woken.append("woken")
+    world.router.close()
+    world.change("api-1", status=ServiceStatus.RUNNING, health=Health.HEALTHY)
+    assert woken == []
+
+
+def test_repr_shows_the_state() -> None:
+    world = World(1)
+    call = world.begin()
+    lease = world.lease(call)
+    assert repr(world.route) == (
+        "<ServiceRoute api <Bulkhead 1/1024 in flight, 0 queued> "
+        "<LoadBalancer round_robin api-1: 1> <CircuitBreaker api closed generation 0>>"
+    )
+    assert repr(lease) == "<Lease api-1@1 held>"
+    assert repr(call) == "<Call api attempts 1 until 130>"
+    call.finish(world.now)
+    assert repr(lease) == "<Lease api-1@1 released>"
+    assert repr(call) == "<Call api attempts 1 finished>"

@@ -15,7 +15,8 @@ def failure_lines(failures: Iterable[Failure], *, decorated: bool) -> list[str]:
     lines: list[str] = []
     for failure in failures:
         error = paint("error:", Style.BAD, decorated=decorated)
-        lines.append(f"{error} {failure.service}: {failure.reason}")
+        reason = failure.reason.removeprefix(f"{failure.service}: ")
+        lines.append(f"{error} {failure.service}: {reason}")
         source = failure.instance or failure.service
         bar = paint(f"{source} |", Style.QUIET, decorated=decorated)
         lines += [f"{_INDENT}{bar} {line}".rstrip() for line in failure.logs]

@@ -37,7 +37,7 @@ def step_line(progress: Progress, service: ServiceProgress) -> str:
     parts = [f"{service.name}: {service.phase.value}"]
     if progress.reached(service) and service.ended is not None:
         parts.append(f"after {service.ended - service.began:.1f} s")
-    elif service.replicas > 1 and 0 < service.ready < service.replicas:
+    elif progress.goal is Goal.HEALTHY and 0 < service.ready < service.replicas:
         parts.append(f"({service.ready} of {service.replicas} ready)")
     text = " ".join(parts)
     if service.reason and not progress.reached(service):
