@@ -44,6 +44,8 @@ from msctl.runtime.status import StatusReport
 
 GATEWAY_PORT = 8700
 _GATEWAY_TRIES = 100
+UNUSED_LIMIT = 10.0
+"""Seconds after which a daemon ends that nobody has asked for anything: who started it is gone."""
 _OPEN_FILES = 65536
 
 
@@ -82,11 +84,13 @@ async def _serve(spec: DaemonSpec, fleet: FleetConfig, lifeline: int, channel: i
     _end_on_signals(end, lifeline)
     async with AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(_in_motion(_assemble(spec, fleet, end)))
+            parts = _assemble(spec, fleet, end)
+            await stack.enter_async_context(_in_motion(parts))
         except (MsctlError, OSError) as error:
             report_failure(channel, error)
             return 0
         report_ready(channel)
+        asyncio.get_running_loop().call_later(UNUSED_LIMIT, _end_if_unused, parts.api, end)
         await end.wait()
     return 0
 
@@ -225,6 +229,11 @@ def _bind_gateway(fleet: FleetConfig) -> socket.socket:
             except PortInUse:
                 continue
     raise MsctlError(f"no port is free for the gateway from {GATEWAY_PORT} on; set gateway.port")
+
+
+def _end_if_unused(api: ControlApi, end: asyncio.Event) -> None:
+    if not api.used:
+        end.set()
 
 
 def _end_on_signals(end: asyncio.Event, lifeline: int) -> None:

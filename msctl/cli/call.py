@@ -14,9 +14,10 @@ from msctl.cli.call_verdict import exit_code, is_refusal, refusal_message
 from msctl.cli.completion import complete_services
 from msctl.cli.errors import Action, ExitCode, complain, warn
 from msctl.cli.options import FileOption, TimeoutOption, project_of
-from msctl.cli.project import Project, names_or_none, nearest
+from msctl.cli.project import Project, names_or_none
 from msctl.client import Exchange, ResponseHead
 from msctl.clock import SystemClock
+from msctl.config.naming import nearest_service
 from msctl.errors import CallTimeout, MsctlError, UnknownService
 
 _GRACE = 1.0
@@ -163,7 +164,7 @@ class Call:
     def _explain(self, reason: str | None, body: bytes) -> None:
         service = self._request.service
         if reason == "unknown_service":
-            raise UnknownService(service, nearest(service, names_or_none(self._project)))
+            raise UnknownService(service, nearest_service(service, names_or_none(self._project)))
         complain(refusal_message(service, reason or "", body))
 
     def _say_routing(self, head: ResponseHead, seconds: float) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from msctl.cli import streams
 from msctl.cli.outcome import stdout_width
-from msctl.cli.project import check_among
 from msctl.cli.render.table import Cell, Column, layout
 from msctl.config.models import Condition, FleetConfig, ServiceConfig
+from msctl.config.naming import check_services
 from msctl.core.plan import DependencyGraph
 
 _COLUMNS = (
@@ -28,7 +28,7 @@ def print_plan(
     no_deps: bool,
 ) -> None:
     """Write the plan as a table; raises UnknownService."""
-    check_among([*names, *scale], [*fleet.services])
+    check_services([*names, *scale], [*fleet.services])
     graph = DependencyGraph({n: s.dependencies for n, s in fleet.services.items()})
     chosen = graph.closure(names or _by_profile(fleet, profiles), no_deps=no_deps)
     rows = [

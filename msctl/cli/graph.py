@@ -9,8 +9,9 @@ import typer
 from msctl.cli import streams
 from msctl.cli.errors import Action, ExitCode
 from msctl.cli.options import FileOption, ServicesArgument, project_of
-from msctl.cli.project import Project, check_among
+from msctl.cli.project import Project
 from msctl.cli.render.graph_text import ASCII, FORMATS, GraphNode
+from msctl.config.naming import check_services
 
 
 class GraphFormat(StrEnum):
@@ -41,7 +42,7 @@ def _graph(project: Project, names: tuple[str, ...], form: GraphFormat) -> int:
     from msctl.core.plan import DependencyGraph  # noqa: PLC0415
 
     fleet = project.load()
-    check_among(names, [*fleet.services])
+    check_services(names, [*fleet.services])
     graph = DependencyGraph({n: s.dependencies for n, s in fleet.services.items()})
     nodes = [
         GraphNode(

@@ -12,10 +12,11 @@ import typer
 from msctl.cli import streams
 from msctl.cli.errors import Action, ExitCode
 from msctl.cli.options import LongFileOption, ServicesArgument, project_of
-from msctl.cli.project import Project, check_among
+from msctl.cli.project import Project
 from msctl.cli.render.log_text import LogPrinter
 from msctl.cli.render.units import moment
 from msctl.clock import SystemClock, timestamp
+from msctl.config.naming import check_services
 from msctl.errors import MsctlError, UsageError
 from msctl.runtime.logfiles import find
 from msctl.runtime.logfollower import LogFollower
@@ -139,4 +140,4 @@ def _check_names(project: Project, names: tuple[str, ...]) -> None:
         services = project.service_names()
     except MsctlError:
         services = []
-    check_among(missing, sorted({*services, *map(service_of, instances)}))
+    check_services(missing, sorted({*services, *map(service_of, instances)}))

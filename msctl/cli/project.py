@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING
 from msctl.cli import streams
 from msctl.client import ControlClient
 from msctl.config.location import ConfigLocation, find_config
-from msctl.errors import ConfigError, MsctlError, UnknownService, UsageError
+from msctl.config.naming import check_services
+from msctl.errors import ConfigError, MsctlError, UsageError
 from msctl.runtime.statedir import StateDir
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _STATUS_TIMEOUT = 2.0
 _GONE_POLL = 0.02
-_LIKENESS = 0.35
-"""How like a name has to be to be suggested: `usr` is enough for `user-service`."""
 
 
 class Project:
@@ -70,7 +68,7 @@ class Project:
     def check_names(self, names: Sequence[str]) -> None:
         """Raise UnknownService for a name that no service has, naming the nearest."""
         if names:
-            check_among(names, self.service_names())
+            check_services(names, self.service_names())
 
     def wait_until_gone(self, seconds: float) -> bool:
         """Wait until daemon and guardian have ended; False when the time was not enough."""
@@ -88,18 +86,6 @@ class Project:
             return int(json.loads(self.state.run_file.read_bytes())["pid"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
-
-
-def check_among(names: Sequence[str], known: Sequence[str]) -> None:
-    """Raise UnknownService for the first name that is not among the known ones."""
-    for name in names:
-        if name not in known:
-            raise UnknownService(name, nearest(name, known))
-
-
-def nearest(name: str, known: Sequence[str]) -> str | None:
-    """Return the known name that was most likely meant."""
-    return next(iter(get_close_matches(name, known, n=1, cutoff=_LIKENESS)), None)
 
 
 def names_or_none(project: Project) -> list[str]:

@@ -15,13 +15,13 @@ from typing import Annotated, Any, TypeVar
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from msctl.config.naming import check_services
 from msctl.control.requests import StartRequest, StopRequest, UpRequest, WaitRequest
 from msctl.errors import UnknownService
 from msctl.runtime.commands import Commands, UpOptions
 from msctl.runtime.events import Event
 from msctl.runtime.operation import Operation, Outcome
 from msctl.runtime.orchestrator import Orchestrator, StopOptions
-from msctl.runtime.planning import check_names
 from msctl.runtime.status import StatusReport
 
 T = TypeVar("T")
@@ -43,6 +43,8 @@ class ControlApi:
         self._commands = commands
         self._status = status
         self._end_daemon = end_daemon
+        self.used = False
+        """Whether anyone has asked for anything yet."""
         self._closing = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._numbers = itertools.count(1)
@@ -80,7 +82,7 @@ class ControlApi:
     async def status(self, service: Annotated[list[str] | None, Query()] = None) -> JSONResponse:
         """Return the status document, of all or of the named services."""
         names = service or []
-        check_names(names, self._fleet.fleet.services)
+        check_services(names, self._fleet.fleet.services)
         return JSONResponse(await self._status.document(names))
 
     async def events(self, follow: bool = False) -> StreamingResponse:  # noqa: FBT001, FBT002  a query parameter
@@ -103,6 +105,7 @@ class ControlApi:
         """Tie the fleet to this connection: when it drops, everything stops."""
 
         async def stay() -> AsyncIterator[bytes]:
+            self.used = True
             yield _line({"type": "attached"})
             try:
                 await self._unless_closing(_gone(request))
@@ -188,6 +191,8 @@ class ControlApi:
         """
         assert self._tasks is not None, "requests are served while running"
         operation = Operation(next(self._numbers), self._fleet.changed, self._fleet.events)
+
+        self.used = True
 
         async def carry_out() -> None:
             self._operations[operation.id] = operation

@@ -1,13 +1,12 @@
 """What depends on what: the order to start in, who else is concerned, who may start now."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from graphlib import TopologicalSorter
 
 from msctl.config.models import Condition, Dependency
+from msctl.config.naming import check_services
 from msctl.core.cycles import find_cycles
 from msctl.core.summary import ServiceSummary
-from msctl.errors import UnknownService
 from msctl.model import Health, ServiceStatus
 
 StateLookup = Callable[[str], ServiceSummary | None]
@@ -80,10 +79,7 @@ class DependencyGraph:
         return tuple(d for d in self.unmet(name, state) if _is_lost(state(d.name)))
 
     def _check(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self._edges:
-                near = get_close_matches(name, self._edges, n=1)
-                raise UnknownService(name, near[0] if near else None)
+        check_services(names, self._edges)
 
 
 def is_met(dependency: Dependency, state: ServiceSummary | None) -> bool:

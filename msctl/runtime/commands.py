@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from msctl.config.models import FleetConfig
+from msctl.config.naming import check_services
 from msctl.core.plan import DependencyGraph
 from msctl.runtime.operation import Change, Operation, Outcome
 from msctl.runtime.orchestrator import Orchestrator, StopOptions
-from msctl.runtime.planning import Approach, Plan, check_names, make_plan, without_profile
+from msctl.runtime.planning import Approach, Plan, make_plan, without_profile
 from msctl.runtime.waiting import describe, is_completed, until_healthy
 
 LoadFleet = Callable[[tuple[str, ...], Mapping[str, str]], FleetConfig]
@@ -56,7 +57,7 @@ class Commands:
         """Start what is missing, change what the config changed, wait until all is healthy."""
         fleet = await asyncio.to_thread(self._load, options.files, options.environment)
         graph = DependencyGraph({n: s.dependencies for n, s in fleet.services.items()})
-        check_names(options.scale, fleet.services)
+        check_services(options.scale, fleet.services)
         names = graph.closure(
             options.services or without_profile(fleet, options.profiles), no_deps=options.no_deps
         )
@@ -89,7 +90,7 @@ class Commands:
     ) -> Outcome:
         """Start what does not run, and try again what was given up; leave the rest alone."""
         fleet = self._fleet.fleet
-        check_names(names, fleet.services)
+        check_services(names, fleet.services)
         chosen = self._fleet.graph().closure(names or without_profile(fleet, frozenset()))
         plan = make_plan(self._fleet, fleet, chosen, Approach.MISSING)
         await self._carry_out(plan, environment)
@@ -107,7 +108,7 @@ class Commands:
     ) -> Outcome:
         """Read config and environment again and replace every instance."""
         fleet = await asyncio.to_thread(self._load, (), environment)
-        check_names(names, fleet.services)
+        check_services(names, fleet.services)
         graph = DependencyGraph({n: s.dependencies for n, s in fleet.services.items()})
         running = [name for name in self._fleet.wanted() if name in fleet.services]
         chosen = graph.closure(names or running, no_deps=True)
@@ -122,7 +123,7 @@ class Commands:
         self, operation: Operation, names: tuple[str, ...], options: StopOptions
     ) -> Outcome:
         """Stop these services, or everything and then the daemon; cannot be cancelled."""
-        check_names(names, self._fleet.fleet.services | dict.fromkeys(self._fleet.wanted()))
+        check_services(names, self._fleet.fleet.services | dict.fromkeys(self._fleet.wanted()))
         chosen = names or tuple(self._fleet.present())
         operation.say("accepted", operation=operation.id, services=self._overview(chosen))
         unfollow = operation.follow(chosen)
@@ -141,7 +142,7 @@ class Commands:
         self, operation: Operation, names: tuple[str, ...], goal: Goal, timeout: float | None
     ) -> Outcome:
         """Wait for a state of these services, or of all that are wanted."""
-        check_names(names, self._fleet.fleet.services)
+        check_services(names, self._fleet.fleet.services)
         chosen = names or tuple(self._fleet.wanted())
         operation.say("accepted", operation=operation.id, services=self._overview(chosen))
         if goal is Goal.HEALTHY:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from msctl.client import ControlClient
+from msctl.client import BrokenResponse, ControlClient
 from msctl.errors import ConfigError, MsctlError, NoDaemon, Problem
 from msctl.runtime.statedir import StateDir
 
@@ -89,7 +89,7 @@ def is_running(state: StateDir) -> bool:
         ControlClient(state.socket).request("GET", "/ping", timeout=PATIENCE)
     except NoDaemon:
         return False
-    except TimeoutError:
+    except BrokenResponse:
         raise MsctlError("the daemon of this fleet does not answer; is it stopped?") from None
     return True
 
@@ -101,7 +101,11 @@ def receive_spec(channel: int) -> DaemonSpec:
 
 
 def report_ready(channel: int) -> None:
-    """Tell the launcher that the daemon is up; the daemon calls this once."""
+    """Tell the launcher that the daemon is up; the daemon calls this once.
+
+    A launcher that has gone meanwhile makes no difference here: a daemon that is asked for
+    nothing ends by itself.
+    """
     _report(channel, {"ready": True})
 
 
@@ -115,7 +119,6 @@ def report_failure(channel: int, error: Exception | None) -> None:
 
 
 def _report(channel: int, report: dict[str, Any]) -> None:
-    # A launcher that has gone meanwhile makes no difference.
     with suppress(OSError), socket.socket(fileno=channel) as connection:
         connection.sendall(json.dumps(report, default=str).encode())
 

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from enum import Enum
 
 from msctl.config.models import FleetConfig, ServiceConfig
 from msctl.core.reconcile import Wish
-from msctl.errors import UnknownService
 from msctl.runtime.operation import Change
 from msctl.runtime.orchestrator import Orchestrator
 
@@ -117,12 +115,3 @@ def without_profile(fleet: FleetConfig, asked_for: frozenset[str]) -> list[str]:
         for name, service in fleet.services.items()
         if not service.profiles or asked_for & set(service.profiles)
     ]
-
-
-def check_names(names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise UnknownService, with the nearest name, for the first that is not known."""
-    known = list(known)
-    for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            raise UnknownService(name, near[0] if near else None)

@@ -19,6 +19,8 @@ from msctl.runtime.process import LocalProcess
 from msctl.runtime.reaper import Reaper
 
 ASGI_RUNNER = Path(__file__).with_name("asgi.py")
+_BEGINNING = 256
+"""Bytes of a file that tell a program from text: every executable format has a NUL in them."""
 Output = Callable[[str, bytes], None]
 
 
@@ -139,11 +141,27 @@ def _check_program(name: str, launch: Launch) -> None:
     """Raise a SpawnError that says why `name` cannot be executed."""
     if not launch.working_dir.is_dir():
         raise SpawnError(f"working_dir {launch.working_dir} is not a directory")
-    if "/" in name:
-        path = launch.working_dir / name
-        if not path.exists():
-            raise SpawnError(f"command not found: {path}")
-        if path.is_dir() or not os.access(path, os.X_OK):
-            raise SpawnError(f"not executable: {path}")
-    elif shutil.which(name, path=launch.environment.get("PATH", os.defpath)) is None:
-        raise SpawnError(f"command not found on PATH: {name}")
+    path = launch.working_dir / name
+    if "/" not in name:
+        found = shutil.which(name, path=launch.environment.get("PATH", os.defpath))
+        if found is None:
+            raise SpawnError(f"command not found on PATH: {name}")
+        path = Path(found)
+    if not path.exists():
+        raise SpawnError(f"command not found: {path}")
+    if path.is_dir() or not os.access(path, os.X_OK):
+        raise SpawnError(f"not executable: {path}")
+    if _is_bare_script(path):
+        raise SpawnError(
+            f"cannot start {path}: neither a program nor a script that begins with #!"
+        )
+
+
+def _is_bare_script(path: Path) -> bool:
+    """Whether execvp, which setpriv uses, would give it to a shell (contract.md: never)."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(_BEGINNING)
+    except OSError:
+        return False
+    return not beginning.startswith(b"#!") and b"\0" not in beginning

@@ -61,7 +61,7 @@ class StatusReport:
         wish = self._fleet.wish(name)
         summary = self._fleet.summary(name)
         instances = self._fleet.instances(name)
-        route = self._fleet.router.route(name)
+        route, now = self._fleet.router.route(name), self._fleet.clock.now()
         return {
             "name": name,
             "description": service.description,
@@ -76,7 +76,7 @@ class StatusReport:
             "restarts": sum(instance.restarts for instance in instances),
             "dependencies": [dependency.name for dependency in service.dependencies],
             "balancer": service.balancer.algorithm,
-            "breaker": {"state": route.breaker_state if route else BreakerState.CLOSED},
+            "breaker": {"state": route.breaker.state(now) if route else BreakerState.CLOSED},
             "reason": self._reason(name, instances),
             "instances": [self._instance(instance, route) for instance in instances],
         }
@@ -85,9 +85,14 @@ class StatusReport:
         if reasons := [instance.reason for instance in instances if instance.reason]:
             return reasons[0]
         wish = self._fleet.wish(name)
-        if wish and wish.replicas and not instances:
-            return f"waits for {', '.join(self._fleet.waits_for(name))}"
-        return ""
+        needs = self._fleet.waits_for(name) if wish and wish.replicas and not instances else []
+        return f"waits for {', '.join(needs)}" if needs else ""
+
+    def _breaker_state(self, instance: ServiceInstance, route: ServiceRoute | None) -> BreakerState:
+        with suppress(KeyError):
+            if route is not None:
+                return route.instance_breaker(instance.id).state(self._fleet.clock.now())
+        return BreakerState.CLOSED
 
     def _instance(self, instance: ServiceInstance, route: ServiceRoute | None) -> dict[str, Any]:
         started = instance.started_at
@@ -101,9 +106,7 @@ class StatusReport:
             "status": instance.status,
             "health": instance.health,
             "connections": route.connections(instance.id) if route else 0,
-            "breaker": {
-                "state": route.instance_breaker_state(instance.id) if route else BreakerState.CLOSED
-            },
+            "breaker": {"state": self._breaker_state(instance, route)},
             "restarts": instance.restarts,
             "exit_code": instance.exit_code,
             "started_at": timestamp(started) if started is not None else None,
