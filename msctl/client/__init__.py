@@ -2,7 +2,7 @@
 
 from msctl.client.control import ControlClient, MessageStream
 from msctl.client.exchange import Exchange, StreamedBody
-from msctl.client.response import BrokenResponse, ResponseHead
+from msctl.client.response import BrokenResponse, ResponseHead, ResponseReader
 
 __all__ = [
     "BrokenResponse",
@@ -10,5 +10,6 @@ __all__ = [
     "Exchange",
     "MessageStream",
     "ResponseHead",
+    "ResponseReader",
     "StreamedBody",
 ]

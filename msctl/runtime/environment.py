@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msctl.config.interpolate import expand
 from msctl.config.models import ServiceConfig
@@ -52,7 +53,7 @@ def _address_of(service: ServiceConfig | None) -> dict[str, str]:
     prefix = service.name.upper().replace("-", "_")
     return {
         f"{prefix}_URL": service.url,
-        f"{prefix}_HOST": service.host,
+        f"{prefix}_HOST": urlsplit(service.url).hostname or service.host,
         f"{prefix}_PORT": str(service.port),
     }
 

@@ -9,7 +9,7 @@ and `msctl` for msctl's own words.
 
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -36,7 +36,7 @@ class LogStore:
         self._queue: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
         self._queued = 0  # bytes; only the loop's thread writes it
         self._written = 0  # bytes; only the writer thread writes it
-        self._dropped = 0
+        self._dropped: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._write_all, name="log-writer", daemon=True)
         self._logs: dict[str, InstanceLog] = {}
 
@@ -46,6 +46,8 @@ class LogStore:
 
     def close(self) -> None:
         """Write what is pending and end the writer."""
+        for instance in list(self._dropped):
+            self._own_up(instance)
         self._queue.put(_END)
         self._thread.join()
 
@@ -57,13 +59,19 @@ class LogStore:
 
     def append(self, instance: str, stream: str, lines: list[bytes]) -> None:
         """Queue whole lines; drop them when too much is pending already."""
-        prefix = f"{timestamp(self._clock.wall())} {stream} ".encode()
         if self._queued - self._written > MAX_PENDING:
-            self._dropped += len(lines)
+            self._dropped[instance] += len(lines)
             return
-        if self._dropped:
-            dropped, self._dropped = self._dropped, 0
-            lines = [b"[%d lines dropped: the disk did not keep up]" % dropped, *lines]
+        self._own_up(instance)
+        self._put(instance, stream, lines)
+
+    def _own_up(self, instance: str) -> None:
+        """Say how many of its lines are missing at this place."""
+        if dropped := self._dropped.pop(instance, 0):
+            self._put(instance, "msctl", [b"[%d lines dropped: the disk did not keep up]" % dropped])
+
+    def _put(self, instance: str, stream: str, lines: list[bytes]) -> None:
+        prefix = f"{timestamp(self._clock.wall())} {stream} ".encode()
         block = b"".join(prefix + line + b"\n" for line in lines)
         self._queued += len(block)
         self._queue.put((instance, block))
@@ -126,9 +134,9 @@ class InstanceLog:
     def feed(self, stream: str, data: bytes) -> None:
         """Take a piece of output as it came; lines are recorded when they are complete."""
         *lines, rest = (self._partial.pop(stream, b"") + data).split(b"\n")
-        while len(rest) > MAX_LINE:
-            lines.append(rest[:MAX_LINE])
-            rest = rest[MAX_LINE:]
+        if len(rest) > MAX_LINE:
+            *pieces, rest = _pieces(rest)
+            lines += pieces
         if rest:
             self._partial[stream] = rest
         if lines:
@@ -154,5 +162,12 @@ class InstanceLog:
 
     def _record(self, stream: str, lines: list[bytes]) -> None:
         lines = [line.removesuffix(b"\r") for line in lines]
+        if max(map(len, lines)) > MAX_LINE:
+            lines = [piece for line in lines for piece in _pieces(line)]
         self._store.append(self.instance, stream, lines)
         self._tail.extend(line.decode(errors="replace") for line in lines[-TAIL:])
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """Cut a line that is too long for one."""
+    return [line[start : start + MAX_LINE] for start in range(0, len(line), MAX_LINE)] or [line]

@@ -112,7 +112,10 @@ def _command(pid: str) -> str:
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
     if host != "localhost":
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except UnicodeError as error:  # what the resolver's encoding says to an impossible name
+            raise OSError(errno.EINVAL, "not the name of a host") from error
         return list(dict.fromkeys((family, str(place[0])) for family, _, _, _, place in found))
     both = [(socket.AF_INET, "127.0.0.1")]
     if _has_ipv6_loopback():

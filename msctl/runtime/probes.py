@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
+from msctl.client import ResponseReader
 from msctl.core.health import ProbeKind, ProbeResult, classify
+from msctl.errors import MsctlError
 from msctl.runtime.reaper import Reaper
 
 MAX_ANSWER = 64 * 1024
@@ -50,7 +52,7 @@ class HttpProbe:
                 status, body = await answer.complete
         except TimeoutError:
             return ProbeResult(ProbeKind.FAILED, f"no answer within {timeout:g} s")
-        except (OSError, ValueError) as error:
+        except (OSError, MsctlError) as error:
             return ProbeResult(ProbeKind.FAILED, _describe(error))
         finally:
             if transport is not None:
@@ -69,7 +71,8 @@ class _Answer(asyncio.Protocol):
 
     def __init__(self, request: bytes) -> None:
         self._request = request
-        self._data = bytearray()
+        self._reader = ResponseReader("GET")
+        self._body = b""
         self.complete: asyncio.Future[tuple[int, bytes]] = (
             asyncio.get_running_loop().create_future()
         )
@@ -79,39 +82,27 @@ class _Answer(asyncio.Protocol):
         cast("asyncio.WriteTransport", transport).write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        self._data += data
-        if len(self._data) > MAX_ANSWER or self._has_whole_body():
-            self._finish()
-
-    def eof_received(self) -> None:
-        self._finish()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.complete.done():
-            if exc is None and self._data:
-                self._finish()
-            else:
-                self.complete.set_exception(exc or ConnectionResetError("closed without an answer"))
-        if not self.complete.cancelled():
-            self.complete.exception()  # a probe that timed out no longer asks
-
-    def _has_whole_body(self) -> bool:
-        head, separator, body = bytes(self._data).partition(b"\r\n\r\n")
-        for line in head.split(b"\r\n")[1:]:
-            name, _, value = line.partition(b":")
-            if name.strip().lower() == b"content-length" and value.strip().isdigit():
-                return bool(separator) and len(body) >= int(value)
-        return False
-
-    def _finish(self) -> None:
         if self.complete.done():
             return
-        head, _, body = bytes(self._data).partition(b"\r\n\r\n")
-        words = head.split(b"\r\n")[0].split()
-        if len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].isdigit():
-            self.complete.set_result((int(words[1]), body))
-        else:
-            self.complete.set_exception(ValueError("the answer is not HTTP"))
+        try:
+            self._reader.feed(data)
+        except MsctlError as error:
+            self.complete.set_exception(error)
+            return
+        self._body += self._reader.take()
+        head = self._reader.head
+        if head and (self._reader.complete or len(self._body) > MAX_ANSWER):
+            self.complete.set_result((head.status, self._body))
+
+    def eof_received(self) -> None:
+        self.data_received(b"")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and not self.complete.done():
+            self.complete.set_exception(exc)
+        self.data_received(b"")
+        if not self.complete.cancelled():
+            self.complete.exception()  # a probe that timed out no longer asks
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,8 @@ class Supervisor:
 
     async def _exited(self, life: Life, code: int) -> None:
         reason = describe_exit(code)
-        self._set(health=Health.UNHEALTHY, pid=None, exit_code=code, reason=reason)
+        health = Health.UNHEALTHY if code else Health.UNKNOWN  # out of rotation in both
+        self._set(health=health, pid=None, exit_code=code, reason=reason)
         await life.stop_checking()
         await life.process.clear(0)
         self._log.flush()

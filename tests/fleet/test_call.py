@@ -141,9 +141,12 @@ def test_the_pipelines_of_the_manual_work(fleet: Project) -> None:
 
     python = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"{}\"])'"
     assert shell(f"msctl status --json | {python.format('total_services')}") == "2"
-    assert shell(
-        "echo '{\"a\": 1}' | msctl call order-service POST /orders | " + python.format("body")
-    ) == '{"a": 1}'
+    assert (
+        shell(
+            "echo '{\"a\": 1}' | msctl call order-service POST /orders | " + python.format("body")
+        )
+        == '{"a": 1}'
+    )
 
 
 def test_a_reader_that_closes_the_pipe_ends_the_command_quietly(fleet: Project) -> None:

@@ -8,7 +8,6 @@ import threading
 import httpx
 
 from msctl.runtime.proctree import read_proc
-
 from tests.fleet.project import Project, eventually, free_port
 
 MOODY = """

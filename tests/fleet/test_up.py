@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from msctl.runtime.proctree import read_proc
 from tests.fleet.project import Project, Result, eventually, free_port, is_alive
 
 FAILS_TO_IMPORT = "import nothing_of_this_name\n"
@@ -287,3 +288,75 @@ def test_an_unwritable_project_directory_is_named(project: Project, tmp_path: Pa
     assert result.code == 1
     assert ".msctl" in result.err
     assert "Traceback" not in result.err
+
+
+def test_wait_exits_124_when_its_time_is_over(project: Project) -> None:
+    project.write("sick.py", NEVER_HEALTHY)
+    project.config({"a": {"port": free_port(), "app": "sick:app"}})
+    project.ok("up", "--no-wait")
+    result = project.run("wait", "--timeout", "0.3")
+    assert result.code == 124
+    assert "500" in result.err, "it says what the health check answered"
+
+
+def test_a_terminated_up_exits_143_and_rolls_back(project: Project) -> None:
+    project.write("sick.py", NEVER_HEALTHY)
+    project.config({"a": {"port": free_port(), "app": "sick:app"}})
+    with project.popen("up") as process:
+        eventually(lambda: len(project.processes()) > 3, "the instance runs")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 143
+    project.assert_nothing_left()
+
+
+def test_a_health_path_that_is_not_there_is_a_warning_that_names_the_key(
+    project: Project,
+) -> None:
+    project.write(
+        "lost.py",
+        """
+        async def app(scope, receive, send):
+            if scope["type"] == "http":
+                await send({"type": "http.response.start", "status": 404, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+        """,
+    )
+    project.config({"a": {"port": free_port(), "app": "lost:app"}})
+    project.ok("up")
+    assert "health_check_path" in project.instance("a")["reason"]
+    assert "health_check_path" in project.ok("logs", "a").out
+
+
+def test_a_degraded_service_is_up_and_says_so(project: Project) -> None:
+    project.write(
+        "weak.py",
+        """
+        async def app(scope, receive, send):
+            if scope["type"] == "http":
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": b'{"status": "degraded"}'})
+        """,
+    )
+    project.config({"a": {"port": free_port(), "app": "weak:app"}})
+    project.ok("up")
+    assert project.service("a")["health"] == "degraded"
+    assert project.run("status", "--check").code == 3
+
+
+def test_a_service_port_auto_is_chosen_by_the_system(project: Project) -> None:
+    project.config({"a": {"port": "auto"}, "b": {"port": "auto", "dependencies": ["a"]}})
+    project.ok("up")
+    ports = [service["port"] for service in project.status()["services"]]
+    assert all(isinstance(port, int) for port in ports)
+    environ = read_proc(project.instance("b")["pid"], "environ").split(b"\0")
+    assert f"A_URL=http://localhost:{ports[0]}".encode() in environ
+
+
+def test_a_daemon_that_nobody_uses_is_not_left_by_a_killed_up(project: Project) -> None:
+    project.write("sick.py", NEVER_HEALTHY)
+    project.config({"a": {"port": free_port(), "app": "sick:app"}})
+    with project.popen("up") as process:
+        eventually(lambda: len(project.processes()) > 1, "the daemon is starting")
+        process.kill()
+    project.assert_nothing_left()

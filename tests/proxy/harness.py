@@ -43,6 +43,19 @@ def run(main: Coroutine[object, object, T], loop: str = "uvloop") -> T:
     return result
 
 
+class FakeClock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def now(self) -> float:
+        return self.time
+
+    def wall(self) -> float:
+        return self.time
+
+
 async def until(condition: Callable[[], object], message: str, within: float = PATIENCE) -> None:
     """Wait until the condition holds."""
     loop = asyncio.get_running_loop()
@@ -52,10 +65,10 @@ async def until(condition: Callable[[], object], message: str, within: float = P
         await asyncio.sleep(0.002)
 
 
-def listening(family: int = socket.AF_INET) -> socket.socket:
-    sock = socket.socket(family)
+def listening(backlog: int = 128) -> socket.socket:
+    sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
-    sock.listen(128)
+    sock.listen(backlog)
     return sock
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from msctl.core.router import RoutePolicy
+from msctl.proxy import connection
 from tests.proxy.harness import (
     Fleet,
     Peer,
@@ -301,3 +302,61 @@ def test_both_sides_have_nagle_off() -> None:
 
     asked = asyncio.Event()
     run(main())
+
+
+def test_sockets_that_cannot_be_opened_are_closed_and_the_door_stays_free() -> None:
+    async def main() -> None:
+        async with fleet() as f:
+            f.router.configure("other", RoutePolicy())
+            good, bad = listening(), socket.socket(type=socket.SOCK_DGRAM)
+            with pytest.raises(ValueError, match=r"[Ss]tream"):
+                await f.gateway.open_front_door("other", [good, bad])
+            assert good.fileno() == bad.fileno() == -1
+            await f.gateway.open_front_door("other", [listening()])
+
+    run(main())
+
+
+def test_a_head_that_does_not_come_to_its_end_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_TIME", 0.05)
+
+    async def main() -> None:
+        async with fleet() as f, f.client() as client:
+            client.send("GET / HT")
+            assert (await client.response()).status == 408
+            assert await client.ended()
+
+    run(main())
+
+
+def test_a_connection_without_requests_is_closed_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "KEEP_ALIVE", 0.05)
+
+    async def main() -> None:
+        async with fleet() as f, f.client() as client:
+            assert await client.ended()
+
+    run(main())
+
+
+def test_a_defect_costs_one_connection_and_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_raw: bytes) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(connection, "parse_request", fail)
+
+    async def main() -> None:
+        async with fleet() as f:
+            for _ in range(2):
+                async with f.client() as client:
+                    client.send(get())
+                    assert await client.ended()
+            door = f.gateway._front_doors["api"]
+            await until(lambda: door.connections == 0, "its connection stays")
+
+    run(main())
+    assert "client connection failed" in caplog.text

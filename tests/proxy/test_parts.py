@@ -8,11 +8,17 @@ import pytest
 from msctl.core.registry import RegistryEvent
 from msctl.model import Health, ServiceInstance, ServiceStatus
 from msctl.proxy.fields import Fields, parse_fields
+from msctl.proxy.framing import BodyKind, Framing
+from msctl.proxy.idle import IdleWatch
 from msctl.proxy.instances import InstanceWatch, is_lost
 from msctl.proxy.interrupt import Cause, Interrupted, Interrupts
+from msctl.proxy.request_body import RequestBody
 from msctl.proxy.retry_after import retry_after
+from msctl.proxy.stream import Stream
+from msctl.proxy.time_limit import Limits, TimeLimit
 from msctl.proxy.trace import IdSource, trace_of
-from tests.proxy.harness import run
+from msctl.proxy.upstream import UpstreamConnection, UpstreamPool
+from tests.proxy.harness import FakeClock, run, until
 
 
 def fields(*lines: str) -> Fields:
@@ -187,6 +193,58 @@ def test_a_cancellation_from_elsewhere_wins_over_a_cause() -> None:
             await task
 
     run(main())
+
+
+def test_the_time_limit_counts_from_the_last_byte_of_the_body() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        client = Stream()
+        body = RequestBody(client, Framing(BodyKind.LENGTH, 3), clock)
+        fired: list[Cause] = []
+        limits = Limits(started=clock.now(), deadline=clock.now() + 30, idle=300)
+        limit = TimeLimit(limits, clock, body, fired.append)
+        clock.time += 25
+        assert limit.left() == 5
+        client.buffer += b"abc"
+        body.begin()
+        assert limit.left() == 30
+        clock.time += 31
+        limit._look()
+        limit.stop()
+        assert fired == [Cause.TIMED_OUT]
+
+    run(main())
+
+
+def test_an_idle_watch_rings_once_and_not_while_it_is_touched() -> None:
+    async def main() -> None:
+        rung: list[float] = []
+        loop = asyncio.get_running_loop()
+        watch = IdleWatch(0.05, lambda: rung.append(loop.time()))
+        begun = loop.time()
+        while loop.time() < begun + 0.15:
+            watch.touch()
+            touched = loop.time()
+            await asyncio.sleep(0.01)
+        assert rung == []
+        await until(lambda: rung, "it does not ring")
+        assert rung[0] - touched >= 0.049
+
+    run(main())
+
+
+def test_a_connection_to_itself_is_not_one_to_the_instance() -> None:
+    """The kernel may connect a free port of the ephemeral range to itself."""
+
+    class Transport(asyncio.Transport):
+        def __init__(self, peer: int) -> None:
+            super().__init__({"sockname": ("127.0.0.1", 5000), "peername": ("127.0.0.1", peer)})
+
+    pool = UpstreamPool(FakeClock(), lambda _: True)
+    for peer, itself in ((5000, True), (5001, False)):
+        connection = UpstreamConnection(RUNNING, pool)
+        connection.connection_made(Transport(peer))
+        assert connection.is_self_connection() is itself
 
 
 def test_a_time_limit_inside_does_not_disturb_it() -> None:

@@ -9,22 +9,9 @@ from msctl.core.outcome import Outcome
 from msctl.model import ServiceInstance, ServiceStatus
 from msctl.proxy.faults import UpstreamFailed
 from msctl.proxy.upstream import KEEP_IDLE, UpstreamPool
-from tests.proxy.harness import Peer, Upstream, fleet, get, ok, run, until
+from tests.proxy.harness import FakeClock, Peer, Upstream, fleet, get, ok, run, until
 
 LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-
-
-class FakeClock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = 100.0
-
-    def now(self) -> float:
-        return self.time
-
-    def wall(self) -> float:
-        return self.time
 
 
 @contextlib.asynccontextmanager
