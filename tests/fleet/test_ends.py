@@ -46,10 +46,11 @@ def stubborn_fleet(project: Project) -> list[int]:
         }
     )
     project.ok("up")
-    files = [project.directory / "group.pid", project.directory / "session.pid"]
-    return [
-        int(eventually(lambda f=f: f.exists() and f.read_text(), f"{f} written")) for f in files
-    ]
+    return [read_pid(project.directory / f"{name}.pid") for name in ("group", "session")]
+
+
+def read_pid(file: Path) -> int:
+    return int(eventually(lambda: file.exists() and file.read_text(), f"{file} is written"))
 
 
 def ports_of(project: Project) -> list[int]:
@@ -140,7 +141,7 @@ def test_a_second_ctrl_c_in_the_foreground_kills(project: Project) -> None:
         }
     )
     with project.popen("up", "--foreground") as process:
-        eventually(lambda: (project.directory / "x.pid").exists(), "the worker ignores SIGTERM")
+        eventually((project.directory / "x.pid").exists, "the worker ignores SIGTERM")
         process.send_signal(signal.SIGINT)
         eventually(lambda: project.service("slow")["status"] == "stopping", "it is stopping")
         process.send_signal(signal.SIGINT)
@@ -206,7 +207,7 @@ def test_a_child_that_writes_without_end_is_never_blocked(project: Project) -> N
     )
     project.config({"noisy": {"service_type": "worker", "command": [sys.executable, "noisy.py"]}})
     project.ok("up")
-    eventually(lambda: (project.directory / "done").exists(), "all of it was written")
+    eventually((project.directory / "done").exists, "all of it was written")
     project.ok("stop")
     files = sorted(p.name for p in (project.directory / ".msctl/logs").iterdir())
     assert files == ["noisy-1.log", "noisy-1.log.1", "noisy-1.log.2"]

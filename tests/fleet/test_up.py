@@ -5,7 +5,6 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from msctl.runtime.proctree import read_proc
 from tests.fleet.project import Project, Result, eventually, free_port, is_alive
@@ -192,7 +191,7 @@ def test_an_interrupted_up_exits_130_and_rolls_back(project: Project) -> None:
     project.write("sick.py", NEVER_HEALTHY)
     project.config({"a": {"port": free_port(), "app": "sick:app"}})
     with project.popen("up") as process:
-        eventually(lambda: (project.directory / ".msctl/run.json").exists(), "the daemon runs")
+        eventually((project.directory / ".msctl/run.json").exists, "the daemon runs")
         eventually(lambda: len(project.processes()) > 3, "the instance runs")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
@@ -281,7 +280,7 @@ def test_up_scale_sets_the_number_of_instances(project: Project) -> None:
     assert project.service("a")["ready"] == 2
 
 
-def test_an_unwritable_project_directory_is_named(project: Project, tmp_path: Path) -> None:
+def test_an_unwritable_project_directory_is_named(project: Project) -> None:
     project.config({"a": {"port": free_port()}})
     (project.directory / ".msctl").write_text("in the way")
     result = project.run("up")
