@@ -155,7 +155,7 @@ class Stream(asyncio.Protocol):
             return
         sock = self._transport.get_extra_info("socket")
         if sock is not None and sock.family != socket.AF_UNIX:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # closed, but not yet reported so
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._transport.abort()
 

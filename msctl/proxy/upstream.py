@@ -107,11 +107,11 @@ class UpstreamPool:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await loop.create_connection(lambda: connection, instance.host, instance.port)
         except OSError as error:  # a timeout is one
-            connection.abort()
+            self._abandon(connection)
             refused = isinstance(error, ConnectionRefusedError)
             raise UpstreamFailed(Outcome.NOT_SENT, str(error), refused=refused) from error
         except BaseException:
-            connection.abort()
+            self._abandon(connection)
             raise
         if connection.is_self_connection():
             connection.abort()
@@ -159,6 +159,7 @@ class UpstreamPool:
         if self._open:
             self._all_closed = asyncio.get_running_loop().create_future()
             await self._all_closed
+        await asyncio.sleep(0)  # for the abandoned ones, which the loop closes on its next turn
 
     def opened(self, connection: UpstreamConnection) -> None:
         """Note a connection that came to be."""
@@ -179,6 +180,11 @@ class UpstreamPool:
     def __repr__(self) -> str:
         kept = sum(map(len, self._idle.values()))
         return f"<UpstreamPool open={len(self._open)} idle={kept}>"
+
+    def _abandon(self, connection: UpstreamConnection) -> None:
+        """Forget a connection that nobody got: uvloop closes it without saying so."""
+        connection.abort()
+        self.closed(connection)
 
     def _take_idle(self, instance: ServiceInstance) -> UpstreamConnection | None:
         """Return the kept connection used last that is still good; the others are dropped."""

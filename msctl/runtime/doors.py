@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msctl.config.models import ServiceConfig
@@ -29,6 +29,7 @@ class Doors:
         self._gateway = gateway
         self._open: dict[str, ServiceConfig] = {}
         self._configured: dict[str, ServiceConfig] = {}
+        self._opening = asyncio.Lock()  # or two commands would take each other's ports for taken
 
     def resolved(self, service: ServiceConfig) -> ServiceConfig:
         """Return the service with the port that it really has."""
@@ -47,25 +48,20 @@ class Doors:
         Services that bind their port themselves, and do not run yet, are checked for a free
         one. Raises an ExceptionGroup with one PortInUse for each port that somebody else has.
         """
-        bound: dict[str, list[socket.socket]] = {}
-        taken: list[MsctlError] = []
-        services = [service for service in services if not self._is_open(service)]
-        for service in services:
+        async with self._opening:
+            missing = {each.name: each for each in services if not self._is_open(each)}
+            bound = await _bind_all(missing.values(), running)
+            served: list[str] = []
             try:
-                sockets = await asyncio.to_thread(_bind, service, service.name in running)
-            except MsctlError as error:
-                taken.append(error)
-            else:
-                if sockets:
-                    bound[service.name] = sockets
-        if taken:
-            for listener in (each for sockets in bound.values() for each in sockets):
-                listener.close()
-            raise ExceptionGroup("ports in use", taken)
-        for service in services:
-            if service.name in bound:
-                await self._serve(service, bound[service.name])
-        return list(bound)
+                for name in bound:
+                    await self._serve(missing[name], bound[name])
+                    served.append(name)
+            except BaseException:
+                for name in served:
+                    await self.close(name)
+                _close_all(bound)
+                raise
+            return served
 
     async def close(self, service: str) -> None:
         """Close one front door; nothing when it is not open."""
@@ -87,6 +83,30 @@ class Doors:
         await self._gateway.open_front_door(service.name, sockets)
         self._open[service.name] = service.model_copy(update={"port": port})
         self._configured[service.name] = service
+
+
+async def _bind_all(
+    services: Iterable[ServiceConfig], running: set[str]
+) -> dict[str, list[socket.socket]]:
+    bound: dict[str, list[socket.socket]] = {}
+    taken: list[MsctlError] = []
+    for service in services:
+        try:
+            sockets = await asyncio.to_thread(_bind, service, service.name in running)
+        except MsctlError as error:
+            taken.append(error)
+        else:
+            if sockets:
+                bound[service.name] = sockets
+    if taken:
+        _close_all(bound)
+        raise ExceptionGroup("ports in use", taken)
+    return bound
+
+
+def _close_all(bound: Mapping[str, Sequence[socket.socket]]) -> None:
+    for listener in (each for sockets in bound.values() for each in sockets):
+        listener.close()
 
 
 def _bind(service: ServiceConfig, runs_already: bool) -> list[socket.socket]:  # noqa: FBT001  for to_thread

@@ -124,18 +124,21 @@ class Lives:
             raise SpawnError(f"no private port for it: {error.strerror}") from error
         held = listener or reservation
         port = held.getsockname()[1] if held else (service.port if service.binds_own_port else None)
-        assert not isinstance(port, str), "auto ports are resolved before an instance starts"
+        if isinstance(port, str):
+            raise SpawnError("port: auto is for services behind a front door; give it a number")
         try:
             launch = self._launch(instance, service, port, listener)
+            # Made first: what can go wrong with it must not leave a process behind.
+            probe = self._probe(service, launch) if service.effective_check else None
             process = await self.spawner.spawn(launch, log.feed)
-        except SpawnError:
+        except BaseException:
             if reservation is not None:
                 reservation.close()
             raise
         finally:
             if listener is not None:
                 listener.close()  # a dead instance must refuse, not hang
-        return self._life(service, launch, process, reservation, changed)
+        return self._life(service, launch, process, reservation, probe=probe, changed=changed)
 
     def _open_port(
         self, service: ServiceConfig
@@ -197,13 +200,14 @@ class Lives:
         launch: Launch,
         process: Process,
         reservation: socket.socket | None,
+        *,
+        probe: Probe | None,
         changed: HealthChanged,
     ) -> Life:
-        port = int(launch.environment["PORT"]) if "PORT" in launch.environment else None
-        host = service.host if service.binds_own_port else "127.0.0.1"
+        host, port = _address(service, launch)
         tracker = prober = None
         check = service.effective_check
-        if check is not None:
+        if check is not None and probe is not None:
             policy = HealthPolicy(
                 interval=check.interval,
                 fast_interval=check.fast_interval,
@@ -213,7 +217,7 @@ class Lives:
             )
             tracker = HealthTracker(policy, self.clock.now())
             prober = Prober(
-                self._probe(service, host, port, launch),
+                probe,
                 tracker,
                 timeout=check.timeout,
                 # Only a socket that was handed down makes an early probe wait for the program.
@@ -233,17 +237,26 @@ class Lives:
             report_alive=lambda: changed(_ALIVE, "its process runs"),
         )
 
-    def _probe(self, service: ServiceConfig, host: str, port: int | None, launch: Launch) -> Probe:
+    def _probe(self, service: ServiceConfig, launch: Launch) -> Probe:
         check = service.effective_check
         assert check is not None, "asked only where there is a check"
         if check.kind is CheckKind.COMMAND:
-            command = expand_command(check.command or (), launch.environment)
+            try:
+                command = expand_command(check.command or (), launch.environment)
+            except ValueError as error:
+                raise SpawnError(f"health.command: {error}") from error
             return CommandProbe(command, launch.environment, launch.working_dir, self.reaper)
+        host, port = _address(service, launch)
         target = check.tcp or port
         assert target is not None, "an HTTP or TCP check has a port"
         if check.kind is CheckKind.TCP:
             return TcpProbe(host, target)
         return HttpProbe(host, target, check.path or "/health", check.expect_status)
+
+
+def _address(service: ServiceConfig, launch: Launch) -> tuple[str, int | None]:
+    port = launch.environment.get("PORT")
+    return service.host if service.binds_own_port else "127.0.0.1", int(port) if port else None
 
 
 _ALIVE = HealthUpdate(health=Health.HEALTHY, previous=Health.UNKNOWN, delay=float("inf"))

@@ -68,7 +68,9 @@ class LogStore:
     def _own_up(self, instance: str) -> None:
         """Say how many of its lines are missing at this place."""
         if dropped := self._dropped.pop(instance, 0):
-            self._put(instance, "msctl", [b"[%d lines dropped: the disk did not keep up]" % dropped])
+            self._put(
+                instance, "msctl", [b"[%d lines dropped: the disk did not keep up]" % dropped]
+            )
 
     def _put(self, instance: str, stream: str, lines: list[bytes]) -> None:
         prefix = f"{timestamp(self._clock.wall())} {stream} ".encode()

@@ -152,9 +152,7 @@ def _check_program(name: str, launch: Launch) -> None:
     if path.is_dir() or not os.access(path, os.X_OK):
         raise SpawnError(f"not executable: {path}")
     if _is_bare_script(path):
-        raise SpawnError(
-            f"cannot start {path}: neither a program nor a script that begins with #!"
-        )
+        raise SpawnError(f"cannot start {path}: neither a program nor a script that begins with #!")
 
 
 def _is_bare_script(path: Path) -> bool:

@@ -5,6 +5,7 @@ decided in one place and in order. The facts go to the registry, and nowhere els
 """
 
 import asyncio
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -23,6 +24,8 @@ from msctl.runtime.life import Life, Lives
 from msctl.runtime.logstore import InstanceLog
 from msctl.runtime.spawner import SpawnError
 
+logger = logging.getLogger(__name__)
+
 _DRAIN_POLL = 0.01
 _ADDRESS_IN_USE = ("address already in use", "eaddrinuse")
 _PORT_DRAWS = 5
@@ -33,12 +36,14 @@ class _Wish(Enum):
     STOP = auto()
 
 
-class _Overdue(Enum):
-    START = auto()
+@dataclass(frozen=True, slots=True)
+class _Overdue:
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Exited:
+    generation: int
     code: int
 
 
@@ -82,7 +87,7 @@ class Supervisor:
         self._restart_count = 0
         self._life: Life | None = None
         self._port_draws = 0
-        self._stop_timeout = service.stop_timeout
+        self._stop_timeout: float | None = None
 
     def stop(self, *, kill: bool = False, timeout: float | None = None) -> None:
         """Ask for the end of the instance; `kill` does without draining and without grace."""
@@ -102,7 +107,11 @@ class Supervisor:
         """Run the instance until it is stopped; nothing of it is left afterwards."""
         try:
             while not self.leaving:
-                await self._live_once()
+                try:
+                    await self._live_once()
+                except Exception as error:
+                    logger.exception("supervisor failed", extra={"instance": self.id})
+                    await self._fail(f"internal error: {error!r}")
         finally:
             self._registry.unregister_service(self.id)
 
@@ -116,6 +125,9 @@ class Supervisor:
         self._life = life
         try:
             await self._watch(life)
+        except Exception:
+            await life.process.clear(0)
+            raise
         finally:
             self._life = None
             await life.end()
@@ -141,7 +153,7 @@ class Supervisor:
         self._log.note(f"started, pid {life.process.pid}")
         exit_watch = asyncio.create_task(self._report_exit(life))
         overdue = asyncio.get_running_loop().call_later(
-            self.service.start_timeout, self._inbox.put_nowait, _Overdue.START
+            self.service.start_timeout, self._inbox.put_nowait, _Overdue(self._generation)
         )
         life.check()
         try:
@@ -159,17 +171,18 @@ class Supervisor:
                 case _Wish.STOP:
                     await self._shut_down(life)
                     return
-                case _Overdue.START if self._status() is ServiceStatus.STARTING:
+                case _Overdue(self._generation) if self._status() is ServiceStatus.STARTING:
                     await self._start_overdue(life)
                     return
-                case _Exited(code):
+                case _Exited(self._generation, code):
                     await self._exited(life, code)
                     return
                 case _:
-                    continue
+                    continue  # it runs already, or was said of a life that is over
 
     async def _report_exit(self, life: Life) -> None:
-        self._inbox.put_nowait(_Exited(await life.process.exited()))
+        generation = self._generation
+        self._inbox.put_nowait(_Exited(generation, await life.process.exited()))
 
     def _health_changed(self, update: HealthUpdate, detail: str) -> None:
         if self.leaving:
@@ -279,9 +292,11 @@ class Supervisor:
 
     async def _end_process(self, life: Life) -> None:
         await life.stop_checking()
+        asked_for = self._stop_timeout
+        grace = self.service.stop_timeout if asked_for is None else asked_for
         if not self._kill.is_set():
             life.process.signal(self.service.stop_signal_number)
-        clearing = asyncio.create_task(life.process.clear(self._stop_timeout))
+        clearing = asyncio.create_task(life.process.clear(grace))
         killed = asyncio.create_task(self._kill.wait())
         await asyncio.wait({clearing, killed}, return_when=asyncio.FIRST_COMPLETED)
         if not clearing.done():
@@ -290,6 +305,7 @@ class Supervisor:
         killed.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(clearing, killed)
+        self._log.flush()
 
     def _status(self) -> ServiceStatus:
         instance = self._registry.get_instance(self.id)

@@ -8,8 +8,8 @@ import tracemalloc
 import pytest
 
 from tests.proxy.harness import Peer, Upstream, echo, fleet, get, ok, run, until
+from tests.proxy.scripts import LOOPS
 
-LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 MIB = 1 << 20
 BIG = 64 * MIB
 IN_BETWEEN = 24 * MIB

@@ -2,12 +2,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import pytest
-
 from msctl.core.router import LimitOptions, RoutePolicy
 from tests.proxy.harness import Fleet, Peer, Upstream, fleet, get, run, until
+from tests.proxy.scripts import LOOPS
 
-LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 UPGRADE = get("/ws", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x")
 SWITCHING = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 

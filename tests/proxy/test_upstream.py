@@ -10,8 +10,7 @@ from msctl.model import ServiceInstance, ServiceStatus
 from msctl.proxy.faults import UpstreamFailed
 from msctl.proxy.upstream import KEEP_IDLE, UpstreamPool
 from tests.proxy.harness import FakeClock, Peer, Upstream, fleet, get, ok, run, until
-
-LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+from tests.proxy.scripts import LOOPS
 
 
 @contextlib.asynccontextmanager
@@ -190,3 +189,18 @@ def test_closing_the_pool_closes_what_is_lent_out_as_well() -> None:
             assert lent.lost
 
     run(main())
+
+
+@LOOPS
+@pytest.mark.parametrize("turns", range(6))
+def test_a_connect_that_is_cancelled_at_any_point_leaves_nothing(turns: int, loop: str) -> None:
+    async def main() -> None:
+        async with Upstream(stay) as upstream, pool_for(upstream, FakeClock()) as (pool, instance):
+            task = asyncio.create_task(pool.acquire(instance, fresh=True))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait((task,))
+            await asyncio.wait_for(pool.close(), 1)
+
+    run(main(), loop)

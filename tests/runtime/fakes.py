@@ -174,10 +174,12 @@ class FakeLives(Lives):
     """Lives whose health checks are answered by the test."""
 
     probes: dict[str, FakeProbe] = field(default_factory=lambda: defaultdict(FakeProbe))
+    real: bool = False
+    """Whether the probes are real all the same."""
 
-    def _probe(
-        self, service: ServiceConfig, host: str, port: int | None, launch: Launch
-    ) -> Probe:
+    def _probe(self, service: ServiceConfig, launch: Launch) -> Probe:
+        if self.real:
+            return Lives._probe(self, service, launch)
         return self.probes[launch.instance]
 
 

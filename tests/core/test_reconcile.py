@@ -1,0 +1,371 @@
+"""What is wanted against what is: every step is allowed, and the steps lead to the wish."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msctl.config.models import Condition, Dependency
+from msctl.core.plan import is_met
+from msctl.core.reconcile import Fact, Start, Step, Stop, Wish, reconcile, unmet
+from msctl.core.summary import summarize
+from msctl.model import Health, ServiceInstance, ServiceStatus
+from tests.core.instances import instance
+
+
+def wish(replicas: int = 1, *needs: str | Dependency, revision: int = 1) -> Wish:
+    dependencies = tuple(Dependency(name=n) if isinstance(n, str) else n for n in needs)
+    return Wish(replicas=replicas, revision=revision, dependencies=dependencies)
+
+
+def fact(
+    id_: str,
+    status: ServiceStatus = ServiceStatus.RUNNING,
+    health: Health = Health.HEALTHY,
+    *,
+    revision: int = 1,
+    leaving: bool = False,
+) -> Fact:
+    return Fact(instance=instance(id_, status, health), revision=revision, leaving=leaving)
+
+
+def starting(id_: str, *, revision: int = 1) -> Fact:
+    return fact(id_, ServiceStatus.STARTING, Health.UNKNOWN, revision=revision)
+
+
+def steps(wishes: Mapping[str, Wish], *facts: Fact) -> list[Step]:
+    by_service: dict[str, list[Fact]] = {}
+    for each in facts:
+        by_service.setdefault(each.instance.service, []).append(each)
+    return reconcile(wishes, by_service)
+
+
+def start(id_: str, revision: int = 1) -> Start:
+    return Start(id_.rpartition("-")[0], id_, revision)
+
+
+def stop(id_: str) -> Stop:
+    return Stop(id_.rpartition("-")[0], id_)
+
+
+# Replicas
+
+
+def test_what_is_missing_is_started_and_what_is_right_is_left_alone() -> None:
+    assert steps({"a": wish(2)}) == [start("a-1"), start("a-2")]
+    assert steps({"a": wish(2)}, starting("a-1")) == [start("a-2")]
+    assert steps({"a": wish(2)}, fact("a-1"), fact("a-2")) == []
+
+
+def test_a_newcomer_gets_the_lowest_number_that_is_free() -> None:
+    assert steps({"a": wish(3)}, fact("a-2")) == [start("a-1"), start("a-3")]
+    going = fact("a-1", leaving=True)
+    assert steps({"a": wish(2)}, going, fact("a-2")) == [start("a-3")]
+
+
+def test_what_is_too_much_goes_newest_first() -> None:
+    facts = [fact(f"a-{n}") for n in (2, 10, 9, 1)]
+    assert steps({"a": wish(2)}, *facts) == [stop("a-10"), stop("a-9")]
+
+
+def test_one_that_is_leaving_is_not_told_again_and_does_not_count() -> None:
+    assert steps({"a": wish(1)}, fact("a-1"), fact("a-2", leaving=True)) == []
+    assert steps({"a": wish(0)}, fact("a-1", leaving=True)) == []
+
+
+def test_services_that_nobody_mentions_are_left_alone() -> None:
+    assert steps({}, fact("a-1")) == []
+
+
+@pytest.mark.parametrize(
+    "status", [ServiceStatus.ERROR, ServiceStatus.COMPLETED, ServiceStatus.STOPPED]
+)
+def test_an_instance_that_has_ended_keeps_its_place_until_a_command(status: ServiceStatus) -> None:
+    ended = fact("a-1", status, Health.UNHEALTHY)
+    assert steps({"a": wish(1)}, ended) == []
+    assert steps({"a": wish(2)}, ended) == [start("a-2")]
+    assert steps({"a": wish(1, revision=2)}, ended) == [stop("a-1")]
+    assert steps({"a": wish(0)}, ended) == [stop("a-1")]
+
+
+# Revisions
+
+
+def test_a_new_revision_replaces_everything_the_old_one_first() -> None:
+    wishes = {"a": wish(2, revision=2)}
+    assert steps(wishes, fact("a-1"), fact("a-2")) == [stop("a-1"), stop("a-2")]
+    going = [fact("a-1", leaving=True), fact("a-2", leaving=True)]
+    assert steps(wishes, *going) == []
+    assert steps(wishes, going[0]) == []
+    assert steps(wishes) == [start("a-1", 2), start("a-2", 2)]
+
+
+def test_dependents_wait_for_the_new_revision_of_their_dependency() -> None:
+    wishes = {"a": wish(1, revision=2), "b": wish(1, "a", revision=2)}
+    assert steps(wishes, fact("a-1")) == [stop("a-1")]
+    assert steps(wishes, fact("a-1", leaving=True)) == []
+    assert steps(wishes, starting("a-1", revision=2)) == []
+    assert steps(wishes, fact("a-1", revision=2)) == [start("b-1", 2)]
+
+
+def test_a_restart_of_a_dependency_leaves_its_dependents_alone() -> None:
+    wishes = {"a": wish(1, revision=2), "b": wish(1, "a")}
+    assert steps(wishes, fact("a-1"), fact("b-1")) == [stop("a-1")]
+
+
+# Dependencies
+
+
+@pytest.mark.parametrize(
+    ("condition", "status", "health", "met"),
+    [
+        (Condition.HEALTHY, ServiceStatus.STARTING, Health.UNKNOWN, False),
+        (Condition.HEALTHY, ServiceStatus.RUNNING, Health.UNHEALTHY, False),
+        (Condition.HEALTHY, ServiceStatus.RUNNING, Health.DEGRADED, True),
+        (Condition.HEALTHY, ServiceStatus.RUNNING, Health.HEALTHY, True),
+        (Condition.HEALTHY, ServiceStatus.COMPLETED, Health.UNKNOWN, True),
+        (Condition.HEALTHY, ServiceStatus.ERROR, Health.UNHEALTHY, False),
+        (Condition.STARTED, ServiceStatus.RUNNING, Health.UNKNOWN, True),
+        (Condition.STARTED, ServiceStatus.BACKOFF, Health.UNHEALTHY, False),
+        (Condition.COMPLETED, ServiceStatus.RUNNING, Health.HEALTHY, False),
+        (Condition.COMPLETED, ServiceStatus.COMPLETED, Health.UNKNOWN, True),
+    ],
+)
+def test_a_service_starts_when_the_condition_holds(
+    condition: Condition, status: ServiceStatus, health: Health, *, met: bool
+) -> None:
+    wishes = {"a": wish(1), "b": wish(1, Dependency(name="a", condition=condition))}
+    assert steps(wishes, fact("a-1", status, health)) == ([start("b-1")] if met else [])
+    assert unmet(wishes["b"], wishes, {"a": [fact("a-1", status, health)]}) == ["a"] * (not met)
+
+
+def test_a_condition_that_ceases_to_hold_stops_nobody() -> None:
+    wishes = {"a": wish(1), "b": wish(1, "a")}
+    down = fact("a-1", ServiceStatus.BACKOFF, Health.UNHEALTHY)
+    assert steps(wishes, down, fact("b-1")) == []
+
+
+def test_a_dependency_that_nobody_wants_is_not_waited_for() -> None:
+    assert steps({"b": wish(1, "a")}) == [start("b-1")]  # --no-deps
+    assert steps({"a": wish(0), "b": wish(1, "a")}) == [start("b-1")]  # stopped by name
+
+
+def test_an_optional_dependency_that_has_failed_is_not_waited_for() -> None:
+    optional = Dependency(name="a", required=False)
+    wishes = {"a": wish(1), "b": wish(1, optional)}
+    assert steps(wishes) == [start("a-1")]
+    assert steps(wishes, starting("a-1")) == []
+    failed = fact("a-1", ServiceStatus.ERROR, Health.UNHEALTHY)
+    assert steps(wishes, failed) == [start("b-1")]
+
+
+def test_a_replica_on_its_way_out_is_no_dependency() -> None:
+    wishes = {"a": wish(2), "b": wish(1, "a")}
+    assert steps(wishes, starting("a-1"), fact("a-2", leaving=True)) == [start("a-3")]
+
+
+def test_unmet_names_what_is_waited_for() -> None:
+    wishes = {"a": wish(1), "b": wish(1), "c": wish(1, "a", "b", "other")}
+    assert unmet(wishes["c"], wishes, {"a": [fact("a-1")]}) == ["b"]
+
+
+# Stopping
+
+
+def test_dependents_stop_before_what_they_depend_on() -> None:
+    wishes = {"a": wish(0), "b": wish(0, "a"), "c": wish(0, "b")}
+    facts = [fact("a-1"), fact("b-1"), fact("c-1")]
+    assert steps(wishes, *facts) == [stop("c-1")]
+    assert steps(wishes, *facts[:2], fact("c-1", leaving=True)) == []
+    assert steps(wishes, *facts[:2]) == [stop("b-1")]
+    assert steps(wishes, facts[0]) == [stop("a-1")]
+
+
+def test_a_service_that_is_stopped_alone_does_not_wait_for_dependents_that_stay() -> None:
+    assert steps({"a": wish(0), "b": wish(1, "a")}, fact("a-1"), fact("b-1")) == [stop("a-1")]
+
+
+def test_scaling_down_waits_for_nobody() -> None:
+    wishes = {"a": wish(1), "b": wish(0, "a")}
+    facts = [fact("a-1"), fact("a-2"), fact("b-1")]
+    assert steps(wishes, *facts) == [stop("a-2"), stop("b-1")]
+
+
+# In the long run
+
+
+@dataclass
+class World:
+    """Carries steps out; each instance moves on when the test lets it, and never fails."""
+
+    wishes: dict[str, Wish] = field(default_factory=dict)
+    facts: dict[str, list[Fact]] = field(default_factory=dict)
+
+    def turn(self) -> list[Step]:
+        """Reconcile, check what is said and do it, until there is no more to say."""
+        said: list[Step] = []
+        while new := reconcile(self.wishes, self.facts):
+            for step in new:
+                assert step not in said, "nothing is said twice"
+                self._check(step)
+            said += new
+            for step in new:
+                self._do(step)
+        return said
+
+    def _check(self, step: Step) -> None:
+        present = {each.instance.id: each for each in self.facts.get(step.service, ())}
+        wanted = self.wishes[step.service]
+        match step:
+            case Start(instance_id=id_, revision=revision):
+                assert id_ not in present
+                assert revision == wanted.revision
+                assert all(each.revision == revision for each in present.values())
+                for dependency in wanted.dependencies:
+                    assert self._allows(dependency)
+            case Stop(instance_id=id_):
+                assert not present[id_].leaving
+                if wanted.replicas == 0:
+                    assert not any(
+                        other.replicas == 0 and self.facts.get(name)
+                        for name, other in self.wishes.items()
+                        if step.service in {d.name for d in other.dependencies}
+                    ), "a dependent that goes as well is still there"
+
+    def _allows(self, dependency: Dependency) -> bool:
+        wanted = self.wishes.get(dependency.name)
+        if wanted is None or not wanted.replicas:
+            return True
+        current = [
+            each.instance
+            for each in self.facts.get(dependency.name, ())
+            if each.revision == wanted.revision and not each.leaving
+        ]
+        return is_met(dependency, summarize(current, wanted.replicas))
+
+    def _do(self, step: Step) -> None:
+        present = self.facts.setdefault(step.service, [])
+        match step:
+            case Start(service, instance_id, revision):
+                new = ServiceInstance(id=instance_id, service=service, started_at=0.0)
+                present.append(Fact(instance=new, revision=revision))
+            case Stop(service, instance_id):
+                self.facts[service] = [
+                    replace(each, leaving=True) if each.instance.id == instance_id else each
+                    for each in present
+                ]
+
+    def pending(self) -> list[tuple[str, Fact]]:
+        """Return the instances of which something is still to be expected."""
+        return [
+            (service, each)
+            for service, present in self.facts.items()
+            for each in present
+            if each.leaving or each.instance.status is ServiceStatus.STARTING
+        ]
+
+    def advance(self, service: str, moving: Fact) -> None:
+        """Let one instance become healthy, or disappear when it is leaving."""
+        others = [each for each in self.facts[service] if each is not moving]
+        if not moving.leaving:
+            grown = replace(
+                moving.instance, status=ServiceStatus.RUNNING, health=Health.HEALTHY
+            )
+            others.append(replace(moving, instance=grown))
+        self.facts[service] = others
+
+    def is_as_wished(self) -> bool:
+        return all(
+            len(self.facts.get(name, ())) == wanted.replicas
+            and all(
+                each.revision == wanted.revision
+                and not each.leaving
+                and each.instance.status is ServiceStatus.RUNNING
+                for each in self.facts.get(name, ())
+            )
+            for name, wanted in self.wishes.items()
+        )
+
+
+NAMES = ["a", "b", "c", "d", "e"]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> dict[str, tuple[Dependency, ...]]:
+    """Acyclic dependencies: each on some of those before it, in any order of mention."""
+    needs = {}
+    for number, name in enumerate(NAMES):
+        subset = draw(st.sets(st.sampled_from(NAMES[:number]))) if number else set()
+        needs[name] = tuple(
+            Dependency(
+                name=other,
+                condition=draw(st.sampled_from([Condition.STARTED, Condition.HEALTHY])),
+                required=draw(st.booleans()),
+            )
+            for other in sorted(subset)
+        )
+    return {name: needs[name] for name in draw(st.permutations(NAMES))}
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(NAMES), st.integers(0, 3), st.booleans()), max_size=4
+)
+
+
+def apply(
+    world: World, graph: Mapping[str, tuple[Dependency, ...]], changes: Sequence[tuple[str, int, bool]]
+) -> None:
+    """Change wishes as commands do: other replicas, and perhaps all of it anew."""
+    for name, replicas, anew in changes:
+        before = world.wishes.get(name)
+        revision = (before.revision if before else 1) + anew
+        world.wishes[name] = Wish(
+            replicas=replicas, revision=revision, dependencies=graph[name]
+        )
+
+
+@given(graphs(), st.lists(CHANGES, min_size=1, max_size=4), st.data())
+def test_the_steps_lead_to_the_wish_whatever_changes_meanwhile(
+    graph: dict[str, tuple[Dependency, ...]],
+    commands: list[list[tuple[str, int, bool]]],
+    data: st.DataObject,
+) -> None:
+    world = World({name: wish(1, *needs) for name, needs in graph.items()})
+    for changes in commands:
+        apply(world, graph, changes)
+        world.turn()
+        for _ in range(data.draw(st.integers(0, 4), label="moves before the next command")):
+            if pending := world.pending():
+                world.advance(*data.draw(st.sampled_from(pending)))
+                world.turn()
+    for _ in range(200):
+        pending = world.pending()
+        if not pending:
+            break
+        world.advance(*data.draw(st.sampled_from(pending)))
+        world.turn()
+    assert not world.pending()
+    assert world.is_as_wished(), world
+
+
+@given(graphs(), st.data())
+def test_everything_stops_in_reverse_order_and_nothing_is_left(
+    graph: dict[str, tuple[Dependency, ...]], data: st.DataObject
+) -> None:
+    world = World({name: wish(1, *needs) for name, needs in graph.items()})
+    world.turn()
+    while pending := world.pending():
+        world.advance(*data.draw(st.sampled_from(pending)))
+        world.turn()
+    world.wishes = {name: replace(each, replicas=0) for name, each in world.wishes.items()}
+    order: list[str] = []
+    order += [step.service for step in world.turn()]
+    while pending := world.pending():
+        world.advance(*data.draw(st.sampled_from(pending)))
+        order += [step.service for step in world.turn()]
+    assert sorted(order) == NAMES
+    for name, needs in graph.items():
+        assert all(order.index(name) < order.index(need.name) for need in needs)
+    assert not any(world.facts.values())
