@@ -39,12 +39,14 @@ class HealthPolicy:
 class HealthUpdate:
     """What one check led to; the next one is due after `delay` seconds.
 
-    `warn` is true once, when the check turns out to be misconfigured.
+    `passed` is about this one check, `health` about what they all say; `warn` is true once,
+    when the check turns out to be misconfigured.
     """
 
     health: Health
     previous: Health
     delay: float
+    passed: bool
     warn: bool = False
 
     @property
@@ -83,14 +85,17 @@ class HealthTracker:
         warn = result.kind is ProbeKind.NOT_FOUND and not self.misconfigured
         self.misconfigured = self.misconfigured or warn
         self.detail = self._describe(result)
-        if self._passes(result):
+        passed = self._passes(result)
+        if passed:
             self._pass(result)
         else:
             self._fail(result)
         self._checked_at = now
         delay = self._delay(now, random)
         self._due_at = now + delay
-        return HealthUpdate(health=self.health, previous=previous, delay=delay, warn=warn)
+        return HealthUpdate(
+            health=self.health, previous=previous, delay=delay, passed=passed, warn=warn
+        )
 
     def hurry(self, now: float) -> float:
         """Bring the next check forward and return the seconds until it is due.

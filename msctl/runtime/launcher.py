@@ -89,8 +89,10 @@ def is_running(state: StateDir) -> bool:
         ControlClient(state.socket).request("GET", "/ping", timeout=PATIENCE)
     except NoDaemon:
         return False
-    except BrokenResponse:
-        raise MsctlError("the daemon of this fleet does not answer; is it stopped?") from None
+    except BrokenResponse as error:
+        if isinstance(error.__cause__, TimeoutError):
+            raise MsctlError("the daemon of this fleet does not answer; is it stopped?") from None
+        return False  # it went away while it was asked
     return True
 
 

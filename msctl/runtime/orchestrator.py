@@ -67,7 +67,6 @@ class Orchestrator:
         self.events = events
         self.clock = clock
         self.changed = Notifier()
-        self.empty = asyncio.Event()
         self.environments: dict[str, Mapping[str, str]] = {}
         self._random = random
         self._lives: Lives | None = None
@@ -75,7 +74,7 @@ class Orchestrator:
         self._configs: dict[str, ServiceConfig] = {}
         self._retry_startup: set[str] = set()
         self._supervised: dict[str, dict[str, _Supervised]] = {}
-        self._stop_options = StopOptions()
+        self._stop_options: dict[str, StopOptions] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._closing_doors: set[str] = set()
         self._scheduled = False
@@ -101,6 +100,7 @@ class Orchestrator:
         """Set what is wanted of one service, and with which configuration."""
         self._configs[service.name] = service
         self._wishes[service.name] = wish
+        self._stop_options.pop(service.name, None)
         (self._retry_startup.add if retry_startup else self._retry_startup.discard)(service.name)
         self.router.configure(service.name, RoutePolicy.from_config(service))
         for supervised in self._of(service.name):
@@ -109,8 +109,8 @@ class Orchestrator:
 
     def unwant(self, names: list[str], options: StopOptions) -> None:
         """Stop these services; dependents among them go first."""
-        self._stop_options = options
         for name in names:
+            self._stop_options[name] = options
             if name in self._wishes:
                 self._wishes[name] = replace(self._wishes[name], replicas=0)
         if options.kill:
@@ -121,7 +121,8 @@ class Orchestrator:
 
     def stop_all(self) -> None:
         """Stop whatever is wanted still."""
-        self.unwant(self.present(), self._stop_options)
+        for name in self.present():
+            self.unwant([name], self._stop_options_of(name))
 
     def wish(self, name: str) -> Wish | None:
         """Return what is wanted of a service, None when it was never started."""
@@ -188,6 +189,11 @@ class Orchestrator:
             if s.supervisor.failure and wish and s.revision == wish.revision
         ]
 
+    def has_ended(self, name: str) -> bool:
+        """Whether all instances ended well by themselves, without being jobs: none runs again."""
+        instances = self.instances(name)
+        return bool(instances) and all(i.status is ServiceStatus.STOPPED for i in instances)
+
     def waits_for(self, name: str) -> list[str]:
         """Return the dependencies that a service cannot start without yet."""
         wish = self._wishes.get(name)
@@ -226,11 +232,15 @@ class Orchestrator:
                 case Start(service, instance_id, revision):
                     self._start(service, instance_id, revision)
                 case Stop(service, instance_id):
+                    options = self._stop_options_of(service)
                     self._supervised[service][instance_id].supervisor.stop(
-                        kill=self._stop_options.kill, timeout=self._stop_options.timeout
+                        kill=options.kill, timeout=options.timeout
                     )
         self._close_unused_doors()
         self.changed.notify()
+
+    def _stop_options_of(self, service: str) -> StopOptions:
+        return self._stop_options.get(service, StopOptions())
 
     def _start(self, service: str, instance_id: str, revision: int) -> None:
         assert self._tasks is not None, "starts happen while running"
@@ -287,18 +297,21 @@ class Orchestrator:
     def _close_unused_doors(self) -> None:
         assert self._tasks is not None, "doors are closed while running"
         for name in self.doors.names():
-            wish = self._wishes.get(name)
-            wanted = wish is not None and wish.replicas > 0
-            if wish is not None and not wanted and not self._of(name):
+            if self._has_unused_door(name):
                 self._closing_doors.add(name)
                 self._tasks.create_task(self._close_door(name), name=f"close door {name}")
 
     async def _close_door(self, name: str) -> None:
         try:
-            await self.doors.close(name)
+            if self._has_unused_door(name):  # it may be wanted again meanwhile
+                await self.doors.close(name)
         finally:
             self._closing_doors.discard(name)
             self.changed.notify()
+
+    def _has_unused_door(self, name: str) -> bool:
+        wish = self._wishes.get(name)
+        return wish is not None and wish.replicas == 0 and not self._of(name)
 
     async def _until_gone(self) -> None:
         await self.changed.until(

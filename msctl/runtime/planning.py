@@ -88,6 +88,8 @@ def _change(  # noqa: PLR0911  one line a case
         return change("restarted", "asked for")
     if orchestrator.failures(name):
         return change("restarted", "it had failed")
+    if orchestrator.has_ended(name):
+        return change("restarted", "it had ended")
     if approach is Approach.MISSING:
         return change("unchanged")
     if keys := _cold_changes(running, service):

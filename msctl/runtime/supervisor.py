@@ -111,7 +111,8 @@ class Supervisor:
                     await self._live_once()
                 except Exception as error:
                     logger.exception("supervisor failed", extra={"instance": self.id})
-                    await self._fail(f"internal error: {error!r}")
+                    if not self.leaving:
+                        await self._fail(f"internal error: {error!r}")
         finally:
             self._registry.unregister_service(self.id)
 
@@ -202,7 +203,7 @@ class Supervisor:
         fine = update.health is Health.HEALTHY and not self._misconfigured()
         self._set(health=update.health, reason="" if fine else detail)
         instance = self._registry.get_instance(self.id)
-        if instance is not None and instance.in_rotation:
+        if update.passed and instance is not None:
             self._lives.traffic.health_passed(instance)
 
     def _misconfigured(self) -> bool:
