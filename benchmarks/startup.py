@@ -57,7 +57,16 @@ def single_start(directory: Path) -> float:
     port = free_ports(1)[0]
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "bench_app:app", "--port", str(port), "--log-level", "error"],
+        [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "bench_app:app",
+            "--port",
+            str(port),
+            "--log-level",
+            "error",
+        ],
         cwd=directory,
     )
     try:

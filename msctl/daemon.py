@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +19,19 @@ from msctl.config.loader import load_fleet
 from msctl.config.location import ConfigLocation
 from msctl.config.models import FleetConfig
 from msctl.control.api import ControlApi
+from msctl.control.breakers import breaker_routes
 from msctl.control.server import control_server
 from msctl.core.discovery import ServiceDiscovery
 from msctl.core.probe_rate import ProbeRate
 from msctl.core.registry import ServiceRegistry
-from msctl.core.router import BreakerEvent, Router
+from msctl.core.router import Router
 from msctl.errors import MsctlError, PortInUse
 from msctl.model import ServiceInstance
 from msctl.proxy.gateway import Gateway
 from msctl.runtime import ports
+from msctl.runtime.accesslog import AccessLogFile
+from msctl.runtime.breaker_watch import BreakerWatch
+from msctl.runtime.breakers import Breakers
 from msctl.runtime.commands import Commands
 from msctl.runtime.doors import Doors
 from msctl.runtime.environment import FleetFacts
@@ -117,14 +121,8 @@ def _assemble(spec: DaemonSpec, fleet: FleetConfig, end: asyncio.Event) -> _Part
     registry, reaper, events = ServiceRegistry(), Reaper(), EventLog(clock)
     router = Router(ServiceDiscovery(registry), random)
     logs = LogStore(state.logs, clock)
-    gateway = Gateway(
-        router,
-        clock,
-        registry,
-        on_slow=lambda instance: orchestrator.hurry(instance),  # noqa: PLW0108  made below
-        on_refused=lambda instance: orchestrator.hurry(instance),  # noqa: PLW0108
-    )
-    router.on_breaker(lambda event: _record(events, event))
+    gateway = _gateway(router, registry, logs, state, lambda: orchestrator)
+    breaker_watch = BreakerWatch(router, registry, events, clock)
     orchestrator = Orchestrator(
         fleet,
         registry=registry,
@@ -158,8 +156,30 @@ def _assemble(spec: DaemonSpec, fleet: FleetConfig, end: asyncio.Event) -> _Part
             traffic=_Traffic(router, gateway, clock),
             base_environment=lambda name: orchestrator.environments.get(name, os.environ),
         ),
-        api=ControlApi(orchestrator, commands, status, end.set),
+        api=ControlApi(orchestrator, commands, status, end.set).with_routes(
+            breaker_routes(Breakers(orchestrator, breaker_watch))
+        ),
     )
+
+
+def _gateway(
+    router: Router,
+    registry: ServiceRegistry,
+    logs: LogStore,
+    state: StateDir,
+    orchestrator: Callable[[], Orchestrator],
+) -> Gateway:
+    """Make the proxy; the orchestrator is asked for later, since it is made after it."""
+    clock = SystemClock()
+
+    def hurry(instance: ServiceInstance) -> None:
+        orchestrator().hurry(instance)
+
+    def is_logged() -> bool:
+        return orchestrator().fleet.gateway.access_log
+
+    access_log = AccessLogFile(state.access_log, logs, clock, is_logged)
+    return Gateway(router, clock, registry, on_slow=hurry, on_refused=hurry, access_log=access_log)
 
 
 @asynccontextmanager
@@ -209,11 +229,6 @@ class _Traffic:
     def health_passed(self, instance: ServiceInstance) -> None:
         if route := self._router.route(instance.service):
             route.health_passed(instance.id, instance.generation, self._clock.now())
-
-
-def _record(events: EventLog, event: BreakerEvent) -> None:
-    change = (event.transition.before, event.transition.after)
-    events.record(event.service, event.instance, "breaker", change, event.transition.reason)
 
 
 def _bind_gateway(fleet: FleetConfig) -> socket.socket:

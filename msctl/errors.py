@@ -4,6 +4,7 @@ MsctlError
 ├── ConfigError            the configuration has problems (exit 2)
 ├── UsageError             the command was used wrongly (exit 2)
 │   └── UnknownService     no such service; knows the nearest name
+│       └── UnknownInstance  no such instance of a service
 ├── NoDaemon               no daemon runs for this project (exit 4)
 ├── FleetError             services failed to start, stop or become healthy (exit 1)
 ├── PortInUse              another program holds a service port (exit 1)
@@ -55,11 +56,19 @@ class UsageError(MsctlError):
 class UnknownService(UsageError):
     """No service has this name."""
 
+    _kind = "service"
+
     def __init__(self, name: str, nearest: str | None = None) -> None:
         self.name = name
         self.nearest = nearest
         hint = f"; did you mean {nearest}?" if nearest else ""
-        super().__init__(f"unknown service {name}{hint}")
+        super().__init__(f"unknown {self._kind} {name}{hint}")
+
+
+class UnknownInstance(UnknownService):
+    """No instance has this name, which is given as SERVICE/INSTANCE."""
+
+    _kind = "instance"
 
 
 class NoDaemon(MsctlError):

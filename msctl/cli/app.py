@@ -7,7 +7,19 @@ from typing import Annotated, cast
 
 import typer
 
-from msctl.cli import call, graph, inspection, lifecycle, logs, status, stop, streams, up
+from msctl.cli import (
+    breaker,
+    call,
+    events,
+    graph,
+    inspection,
+    lifecycle,
+    logs,
+    status,
+    stop,
+    streams,
+    up,
+)
 from msctl.cli.errors import Action, run
 from msctl.errors import UsageError
 
@@ -59,6 +71,8 @@ def build() -> typer.Typer:
     app.command("start")(lifecycle.start)
     app.command("restart")(lifecycle.restart)
     app.command("wait")(lifecycle.wait)
+    app.command("events")(events.command)
+    app.add_typer(breaker.group(), name="breaker")
     app.command("validate")(inspection.validate)
     app.command("graph")(graph.command)
     app.command("version")(inspection.version)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from msctl.cli import streams
 from msctl.client import ControlClient
@@ -64,6 +65,12 @@ class Project:
         except MsctlError:
             return [*self.load().services]
         return [service["name"] for service in document["services"]]
+
+    def instance_names(self, service: str) -> list[str]:
+        """Return a service's instances as NAME/INSTANCE; only the daemon knows them."""
+        path = f"/status?{urlencode({'service': service})}"
+        document = self.client.fetch("GET", path, timeout=_STATUS_TIMEOUT)
+        return [f"{s['name']}/{i['id']}" for s in document["services"] for i in s["instances"]]
 
     def check_names(self, names: Sequence[str]) -> None:
         """Raise UnknownService for a name that no service has, naming the nearest."""

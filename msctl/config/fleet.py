@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from msctl.config.fields import Section, bad_value, one_or_more
+from msctl.config.fields import Flag, Section, bad_value, one_or_more
 from msctl.config.service import ServiceConfig
 
 _PROJECT = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
@@ -42,6 +42,8 @@ class GatewayConfig(Section):
     """The address it binds: loopback only."""
     port: Annotated[int | None, BeforeValidator(_gateway_port)] = None
     """Without it 8700, or the next one that is free."""
+    access_log: Flag = False
+    """Whether every request through the router is a line of JSON in `.msctl/access.log`."""
 
 
 class FleetSettings(Section):

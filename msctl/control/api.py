@@ -10,14 +10,14 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from fastapi import FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from msctl.config.naming import check_services
 from msctl.control.requests import StartRequest, StopRequest, UpRequest, WaitRequest
-from msctl.errors import UnknownService
+from msctl.errors import UnknownService, UsageError
 from msctl.runtime.commands import Commands, UpOptions
 from msctl.runtime.events import Event
 from msctl.runtime.operation import Operation, Outcome
@@ -61,6 +61,11 @@ class ControlApi:
             finally:
                 self._closing.set()
 
+    def with_routes(self, routes: APIRouter) -> Self:
+        """Serve these too; what they raise is answered as everywhere."""
+        self.app.include_router(routes)
+        return self
+
     def _add_routes(self) -> None:
         add = self.app.add_api_route
         add("/ping", self.ping, methods=["GET"])
@@ -74,6 +79,7 @@ class ControlApi:
         add("/wait", self.wait, methods=["POST"])
         add("/operations/{number}/cancel", self.cancel, methods=["POST"])
         self.app.add_exception_handler(UnknownService, _unknown_service)
+        self.app.add_exception_handler(UsageError, _wrong_use)
 
     async def ping(self) -> dict[str, str]:
         """Tell that the daemon is there."""
@@ -90,10 +96,10 @@ class ControlApi:
 
         async def lines() -> AsyncIterator[bytes]:
             arrived: asyncio.Queue[Event] = asyncio.Queue()
-            for kept in self._fleet.events.kept():
-                yield _line(kept.document())
             unsubscribe = self._fleet.events.subscribe(arrived.put_nowait)
             try:
+                for kept in self._fleet.events.kept():
+                    yield _line(kept.document())
                 while follow and (event := await self._unless_closing(arrived.get())):
                     yield _line(event.document())
             finally:
@@ -196,23 +202,21 @@ class ControlApi:
 
         async def carry_out() -> None:
             self._operations[operation.id] = operation
+            gone = asyncio.ensure_future(_gone(request))
+            gone.add_done_callback(lambda gone: None if gone.cancelled() else operation.cancel())
             try:
                 exit_code = await operation.run(work, self._status.document)
                 if ends_daemon(exit_code):
                     self._end_daemon()
             finally:
+                gone.cancel()
                 del self._operations[operation.id]
 
-        task = self._tasks.create_task(carry_out(), name=operation.id)
+        self._tasks.create_task(carry_out(), name=operation.id)
 
         async def lines() -> AsyncIterator[bytes]:
-            gone = asyncio.ensure_future(_gone(request))
-            gone.add_done_callback(lambda _: None if task.done() else operation.cancel())
-            try:
-                async for message in operation.messages():
-                    yield _line(message)
-            finally:
-                gone.cancel()
+            async for message in operation.messages():
+                yield _line(message)
 
         return StreamingResponse(lines(), media_type=NDJSON)
 
@@ -226,6 +230,10 @@ async def _gone(request: Request) -> None:
 async def _unknown_service(_: Request, error: Exception) -> JSONResponse:
     nearest = error.nearest if isinstance(error, UnknownService) else None
     return JSONResponse({"error": str(error), "nearest": nearest}, status_code=404)
+
+
+async def _wrong_use(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": str(error)}, status_code=400)
 
 
 def _line(document: dict[str, Any]) -> bytes:

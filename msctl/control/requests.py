@@ -1,5 +1,7 @@
 """What the commands send: the bodies of the control API's POST requests."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 
 from msctl.runtime.commands import Goal
@@ -46,3 +48,10 @@ class WaitRequest(_Request):
     services: tuple[str, ...] = ()
     goal: Goal = Field(default=Goal.HEALTHY, alias="for")
     timeout: NonNegativeFloat | None = None
+
+
+class BreakerRequest(_Request):
+    """The body of POST /breakers/…: SERVICE or SERVICE/INSTANCE, and seconds."""
+
+    name: str
+    seconds: Annotated[float | None, Field(alias="for", gt=0, allow_inf_nan=False)] = None

@@ -37,12 +37,15 @@ async def control_server(path: Path, app: FastAPI, calls: ProtocolFactory) -> As
         protocol: asyncio.Protocol = protocol_class(config=config, server_state=state, app_state={})
         return protocol
 
+    undecided: set[asyncio.Transport] = set()
     loop = asyncio.get_running_loop()
-    server = await loop.create_unix_server(lambda: _Switch(api, calls), sock=_bind(path))
+    server = await loop.create_unix_server(lambda: _Switch(api, calls, undecided), sock=_bind(path))
     try:
         yield
     finally:
         server.close()
+        for transport in undecided:
+            transport.abort()
         for connection in list(state.connections):
             connection.shutdown()
         pending = set(state.tasks)
@@ -53,14 +56,21 @@ async def control_server(path: Path, app: FastAPI, calls: ProtocolFactory) -> As
 class _Switch(asyncio.Protocol):
     """Looks at the first request line of a connection and hands the connection on."""
 
-    def __init__(self, api: ProtocolFactory, calls: ProtocolFactory) -> None:
+    def __init__(
+        self, api: ProtocolFactory, calls: ProtocolFactory, undecided: set[asyncio.Transport]
+    ) -> None:
         self._api = api
         self._calls = calls
+        self._undecided = undecided
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have all of the interface, but not the base class.
         self._transport = cast("asyncio.Transport", transport)
+        self._undecided.add(self._transport)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._undecided.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -69,6 +79,7 @@ class _Switch(asyncio.Protocol):
             return
         chosen = self._calls if target.startswith(_CALL) else self._api
         protocol = chosen()
+        self._undecided.discard(self._transport)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(self._received)

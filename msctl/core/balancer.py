@@ -7,6 +7,7 @@ from msctl.clock import random_source
 from msctl.config.traffic import Algorithm
 from msctl.core.balancer_choosers import (
     Chooser,
+    Cycle,
     LeastConnections,
     OfferT,
     PeakEwma,
@@ -78,6 +79,10 @@ class LoadBalancer:
             if offer.load.joined_at is None:
                 offer.load.joined_at = now
         return self._chooser.choose(offers, now) if offers else None
+
+    def cycle(self, offers: Sequence[OfferT]) -> Cycle[OfferT] | None:
+        """Return a round robin's turns to come; None for what is decided call by call."""
+        return self._chooser.cycle(offers) if isinstance(self._chooser, RoundRobin) else None
 
     def load(self, instance: ServiceInstance) -> Load:
         """Return what is known of this process; a newer generation starts at nothing."""

@@ -3,8 +3,10 @@
 `w` is weight times slow start factor; the rules are router.md's "Balancer".
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from math import gcd
+from typing import Any, Generic, Protocol, TypeVar
 
 from msctl.core.balancer_load import Load
 from msctl.core.jitter import RandomSource
@@ -38,6 +40,21 @@ class Chooser(Protocol):
         ...
 
 
+class Cycle(Generic[OfferT]):
+    """A round robin's turns until its credit is what it was, taken in advance.
+
+    Taking `order[position]` and moving `position` on, round and round, is what `choose`
+    would have answered, as long as the cycle is not `stale`.
+    """
+
+    __slots__ = ("order", "position", "stale")
+
+    def __init__(self, order: list[OfferT]) -> None:
+        self.order = order
+        self.position = 0
+        self.stale = False
+
+
 class RoundRobin:
     """Nginx's smooth weighted round robin, with the credit counted in calls.
 
@@ -51,18 +68,55 @@ class RoundRobin:
         self._random = random
         self._credit: dict[str, float] = {}
         self._rank: dict[str, int] = {}
+        self._cycle: Cycle[Any] | None = None
 
     def choose(self, offers: Sequence[OfferT], now: float) -> OfferT:  # noqa: ARG002 - Chooser
         """Return whose turn it is."""
+        self._end_cycle()
+        self._begin(offers)
+        return self._turn(offers)
+
+    def cycle(self, offers: Sequence[OfferT]) -> Cycle[OfferT] | None:
+        """Return the turns to come; None where they are too many, or do not come round yet.
+
+        It is good until anything else is asked of this round robin.
+        """
+        self._end_cycle()
+        weights = [offer.instance.weight for offer in offers]
+        length = sum(weights) // gcd(*weights)
+        if length > _LONGEST_SPIN:
+            return None
+        self._begin(offers)
+        credit = dict(self._credit)
+        order = [self._turn(offers) for _ in range(length)]
+        share = Counter(offer.instance.id for offer in order)
+        if any(share[o.instance.id] * sum(weights) != o.instance.weight * length for o in offers):
+            # Somebody is owed more than a share, as after a retry among the others; taken
+            # round and round these turns would never give it to him. `choose` settles it.
+            self._credit = credit
+            return None
+        self._cycle = Cycle(order)
+        return self._cycle
+
+    def _end_cycle(self) -> None:
+        """Bring the credit to where the cycle was left."""
+        cycle, self._cycle = self._cycle, None
+        if cycle is not None:
+            cycle.stale = True
+            offers = list(dict.fromkeys(cycle.order))
+            for _ in range(cycle.position):
+                self._turn(offers)
+
+    def _begin(self, offers: Sequence[OfferT]) -> None:
         if not self._credit:
             # So that not every router of a fleet begins with the same instance.
             total = sum(offer.instance.weight for offer in offers)
             for _ in range(int(self._random.random() * min(total, _LONGEST_SPIN))):
                 self._turn(offers)
-        return self._turn(offers)
 
     def forget(self, instance_id: str) -> None:
         """Drop what is kept of an instance that has gone for good."""
+        self._end_cycle()
         self._credit.pop(instance_id, None)
         self._rank.pop(instance_id, None)
 

@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, Self, TypeVar, overload
 from msctl.clock import Clock, SystemClock, random_source
 from msctl.core.breaker_call import call_guarded
 from msctl.core.breaker_events import Transition, TransitionFeed, TransitionListener
+from msctl.core.breaker_history import BreakerHistory
 from msctl.core.breaker_machine import TRANSITIONS, BreakerMachine
 from msctl.core.breaker_options import NEVER_OPENS, BreakerNumbers, BreakerOptions
 from msctl.core.breaker_permit import Permit
@@ -54,6 +55,8 @@ class BreakerSnapshot:
     """Why it is in this state; empty if it never changed."""
     since: float | None
     """Monotonic seconds; None if it never changed."""
+    until: float | None
+    """When the opening or the forcing ends by itself, in monotonic seconds; None if it does not."""
     retry_after: float | None
     generation: int
     failures_in_a_row: int
@@ -182,6 +185,7 @@ class CircuitBreaker:
                 state=machine.state,
                 reason=machine.reason,
                 since=machine.since,
+                until=machine.until,
                 retry_after=machine.retry_after(now),
                 generation=machine.generation,
                 failures_in_a_row=machine.history.run,
@@ -195,6 +199,11 @@ class CircuitBreaker:
     def generation(self) -> int:
         """The number of the present state; results of calls from an earlier one do not count."""
         return self._machine.generation
+
+    @property
+    def history(self) -> BreakerHistory:
+        """What counts towards opening; good calls may be recorded in it directly (express)."""
+        return self._machine.history
 
     @property
     def last_state(self) -> BreakerState:
@@ -216,10 +225,11 @@ class CircuitBreaker:
         machine = self._machine
         return machine.since if machine.state is BreakerState.HALF_OPEN else None
 
-    def over_threshold(self, now: float) -> bool:
-        """Whether it keeps calls out, or is closed only because it may not open (Breaker 6)."""
+    def over_threshold(self, now: float) -> str | None:
+        """Say why it keeps calls out, or would if it might open (Breaker 6); None: it is well."""
         with self._lock:
-            return self.keeps_out or self._machine.history.over_threshold(now)
+            machine = self._machine
+            return machine.reason if self.keeps_out else machine.history.over_threshold(now)
 
     def settle(self, permit: Permit, verdict: Verdict, now: float) -> None:
         """Count a verdict; called by `Permit.release`."""
@@ -281,6 +291,11 @@ class CircuitBreaker:
         with self._lock:
             self._machine.reset(now)
         self._feed.deliver()
+
+    def go_on_with_forcing(self, other: "CircuitBreaker") -> None:
+        """Take the place of another breaker, before the first call: if it is forced, so is this."""
+        with self._lock:
+            self._machine.go_on_with_forcing(other._machine)  # noqa: SLF001  of the same class
 
     def on_transition(self, listener: TransitionListener) -> Callable[[], None]:
         """Tell `listener` of every change of state; call the result to end that.

@@ -1,7 +1,7 @@
 """When a closed breaker should open: what happened lately, held against the thresholds."""
 
 from msctl.core.breaker_options import BreakerOptions
-from msctl.core.breaker_window import CountWindow
+from msctl.core.breaker_window import Bucket, CountWindow
 from msctl.core.outcome import Verdict
 
 _BAD_IN_RATE = frozenset({Verdict.FAILURE, Verdict.THROTTLED})
@@ -26,6 +26,14 @@ class BreakerHistory:
         elif verdict is Verdict.FAILURE:
             self.run += 1
 
+    def bucket(self, now: float) -> Bucket:
+        """Return the counts under way, for whoever records successes directly (see express)."""
+        return self._window.bucket(now)
+
+    def turns_at(self, now: float) -> float:
+        """Return until when that bucket is the one under way."""
+        return self._window.turns_at(now)
+
     def trips(self, verdict: Verdict, now: float) -> str | None:
         """Say why a breaker opens after this verdict was recorded; None if it does not.
 
@@ -34,13 +42,12 @@ class BreakerHistory:
         """
         if verdict not in _BAD_IN_RATE:
             return None
-        if verdict is Verdict.FAILURE and self._run_too_long():
-            return f"{self.run} failures in a row"
-        return self._rate_too_high(now)
+        run = self._run_too_long() if verdict is Verdict.FAILURE else None
+        return run or self._rate_too_high(now)
 
-    def over_threshold(self, now: float) -> bool:
-        """Whether what is known justifies being open: true while a cap holds it closed."""
-        return self._run_too_long() or self._rate_too_high(now) is not None
+    def over_threshold(self, now: float) -> str | None:
+        """Say what justifies being open, also while a cap holds it closed; None if nothing does."""
+        return self._run_too_long() or self._rate_too_high(now)
 
     def counts(self, now: float) -> tuple[int, int]:
         """Return (calls, bad ones) in the window."""
@@ -51,9 +58,11 @@ class BreakerHistory:
         self.run = 0
         self._window.clear()
 
-    def _run_too_long(self) -> bool:
+    def _run_too_long(self) -> str | None:
         threshold = self._options.failure_threshold
-        return threshold is not None and self.run >= threshold
+        if threshold is None or self.run < threshold:
+            return None
+        return f"{self.run} failures in a row"
 
     def _rate_too_high(self, now: float) -> str | None:
         limit = self._options.failure_rate

@@ -26,6 +26,8 @@ TRANSITIONS: dict[BreakerState, frozenset[BreakerState]] = {
 }
 """Every legal change of state; anything else raises and changes nothing."""
 
+_RESET = "reset, by command"
+
 PROBE_UNDER_WAY = 1.0
 """Seconds after which to ask again while all probes are out: one will have told by then."""
 
@@ -65,11 +67,13 @@ class BreakerMachine:
             return  # nothing but a call changes this one
         while (due := self._due()) is not None and due <= now:
             if self.state is BreakerState.OPEN:
-                self._move(BreakerState.HALF_OPEN, due, "its time is over")
+                self._move(
+                    BreakerState.HALF_OPEN, due, f"after {_seconds(due - self._since())} open"
+                )
             elif self.state is BreakerState.HALF_OPEN:
                 self._open(due, "a probe gave no answer", unreachable=self.unreachable)
             else:
-                self._move(BreakerState.CLOSED, due, "the forcing ended")
+                self._move(BreakerState.CLOSED, due, "the time of the forcing is over")
 
     def admits(self, now: float) -> bool:
         """Whether a call that came now would get a permit."""
@@ -89,6 +93,11 @@ class BreakerMachine:
         permit = Permit(issuer, self.generation, expires_at)
         self._probes[permit] = expires_at
         return permit
+
+    @property
+    def until(self) -> float | None:
+        """When an opening or a forcing ends by itself; None if it has no end, or in any other."""
+        return self._until
 
     def retry_after(self, now: float) -> float | None:
         """Return seconds until it is worth asking again, 0 if it is now, None if nobody knows."""
@@ -130,15 +139,23 @@ class BreakerMachine:
     def force(self, state: BreakerState, now: float, seconds: float | None) -> None:
         """Hold it in a forced state, for good or for some seconds; may be repeated."""
         self.advance(now)
+        reason = "by command" if seconds is None else f"by command, for {_seconds(seconds)}"
         if self.state is not state:
-            self._move(state, now, "by command")
+            self._move(state, now, reason)
+        self.reason = reason
         self._until = None if seconds is None else now + seconds
+
+    def go_on_with_forcing(self, other: "BreakerMachine") -> None:
+        """Take the place of another one: a forcing holds for whatever it was asked for."""
+        if other.state in _FORCED:
+            self.state, self.since, self.reason = other.state, other.since, other.reason
+            self._until = other.until
 
     def end_forcing(self, now: float) -> None:
         """Let a forced breaker decide by itself again, from closed."""
         self.advance(now)
         if self.state in _FORCED:
-            self._move(BreakerState.CLOSED, now, "the forcing ended")
+            self._move(BreakerState.CLOSED, now, "auto, by command")
 
     def reset(self, now: float) -> None:
         """Forget everything: closed, no counts, and calls under way will not count."""
@@ -146,9 +163,14 @@ class BreakerMachine:
         if self.state is BreakerState.CLOSED:
             self.generation += 1
             self.history.clear()
+            self.reason = _RESET
         else:
-            self._move(BreakerState.CLOSED, now, "reset")
+            self._move(BreakerState.CLOSED, now, _RESET)
         self._schedule.forget()
+
+    def _since(self) -> float:
+        assert self.since is not None, "it has changed its state"
+        return self.since
 
     def _due(self) -> float | None:
         if self.state is BreakerState.HALF_OPEN:
@@ -178,7 +200,7 @@ class BreakerMachine:
         elif verdict is not Verdict.ABANDONED:
             self._good_probes += 1
             if self._good_probes >= self.options.successes:
-                self._move(BreakerState.CLOSED, now, "probes succeeded")
+                self._move(BreakerState.CLOSED, now, _success(self.options.successes))
 
     def _open(self, at: float, reason: str, *, unreachable: bool) -> None:
         self._move(BreakerState.OPEN, at, reason)
@@ -202,3 +224,11 @@ class BreakerMachine:
         self._note(
             Transition(before=before, after=to, reason=reason, at=at, generation=self.generation)
         )
+
+
+def _seconds(seconds: float) -> str:
+    return f"{round(seconds, 2):g} s"
+
+
+def _success(probes: int) -> str:
+    return "the probe succeeded" if probes == 1 else f"{probes} probes succeeded"

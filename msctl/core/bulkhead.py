@@ -32,13 +32,15 @@ class Bulkhead:
     def __init__(self, limit: int, queue: int) -> None:
         self.limit = limit
         self.queue = queue
+        self.express = 0
+        """Places of calls on the express lane, which counts them itself."""
         self._inside: set[Guest] = set()
         self._queue: dict[Guest, None] = {}
 
     @property
     def in_flight(self) -> int:
         """Calls that have a place."""
-        return len(self._inside)
+        return len(self._inside) + self.express
 
     @property
     def queued(self) -> int:
@@ -54,7 +56,7 @@ class Bulkhead:
             return Entry.INSIDE
         if guest in self._queue:
             return Entry.QUEUED
-        if len(self._inside) < self.limit and not self._queue:
+        if self.in_flight < self.limit and not self._queue:
             self._inside.add(guest)
             return Entry.INSIDE
         if len(self._queue) + waiting_elsewhere >= self.queue:
@@ -69,13 +71,24 @@ class Bulkhead:
             self._inside.remove(guest)
             self._admit()
 
+    def leave_express(self) -> None:
+        """Give the place of a call on the express lane back."""
+        self.express -= 1
+        if self._queue:
+            self._admit()
+
+    def move_in(self, guest: Guest) -> None:
+        """Let a call keep the place that it had on the express lane."""
+        self.express -= 1
+        self._inside.add(guest)
+
     def resize(self, limit: int, queue: int) -> None:
         """Apply other limits; those inside stay, those who now fit are let in."""
         self.limit, self.queue = limit, queue
         self._admit()
 
     def _admit(self) -> None:
-        while self._queue and len(self._inside) < self.limit:
+        while self._queue and self.in_flight < self.limit:
             first = next(iter(self._queue))
             del self._queue[first]
             self._inside.add(first)

@@ -14,6 +14,7 @@ from msctl.core.decision import Again, Ask, CallFacts, Refusal, Relay, Wait
 from msctl.core.lease import Lease
 from msctl.core.member import Member
 from msctl.core.outcome import FAILURE_RULES, Outcome, Reason, Repeat, Verdict, rule_for_status
+from msctl.core.retries import Retries
 from msctl.core.rotation import Shortage
 from msctl.core.route_parts import RouteParts
 
@@ -26,9 +27,6 @@ dead process is noticed in milliseconds, and its successor is one that is starti
 
 PROBE_GRACE = 1.0
 """Seconds beyond the call's own time until a probe counts as failed (router.md, Breaker 2)."""
-
-_FIRST_JITTER, _LAST_JITTER = 0.025, 0.25
-"""Seconds before a retry, from the second on (router.md, Retries)."""
 
 _BROKE_CONNECTION = frozenset({Outcome.NOT_SENT, Outcome.RESET, Outcome.LOST})
 
@@ -64,7 +62,7 @@ class Call:
         self._attempts: dict[Lease, _Attempt] = {}
         self._permit: Permit | None = None
         self._granted: Lease | None = None
-        self._retries = 0
+        self._retries = Retries(parts, self.deadline)
         self._fresh = False
         self._short_since: float | None = None
         self._last: tuple[Refusal, Verdict] | None = None
@@ -93,6 +91,14 @@ class Call:
             breaker = parts.gate.breaker
             return self._refuse(refusals.open_breaker(parts.name, (breaker,), now), now)
         return None
+
+    def resume(
+        self, member: Member, permit: Permit, service_permit: Permit, started: float
+    ) -> Lease:
+        """Go on with a call that began on the express lane, where it has its first attempt."""
+        self._permit = service_permit
+        self._parts.bulkhead.move_in(self)
+        return self._start(member, permit, started)
 
     def pick(self, now: float) -> Lease | Wait | Refusal:
         """Choose an instance and count the connection, or say what to do instead."""
@@ -293,21 +299,12 @@ class Call:
         return bool(rotation.with_room(rotation.candidates(self._ask, now), self._ask))
 
     def _try_again(self, repeat: Repeat, now: float, *, can_replay: bool) -> Again | None:
-        retries = self._parts.policy.retries
-        if retries is None or not can_replay or self.attempts >= retries.attempts:
+        if not can_replay or self._ask.instance is not None:
             return None
-        if repeat is Repeat.NEVER or self._ask.instance is not None:
-            return None
-        never_sent = repeat is Repeat.ANY
-        if not never_sent and not self._ask.idempotent:
-            return None
-        delay = 0.0 if never_sent or not self._retries else self._jitter()
-        if now + delay >= self.deadline:
-            return None
-        if not never_sent and not self._parts.budget.try_withdraw(now):
-            return None
-        self._retries += 1
-        return Again(delay)
+        delay = self._retries.next_delay(
+            repeat, now, attempts=self.attempts, idempotent=self._ask.idempotent
+        )
+        return None if delay is None else Again(delay)
 
     def _try_fresh(self, attempt: _Attempt, *, can_replay: bool) -> Again | None:
         if not can_replay or not self._ask.idempotent:
@@ -317,9 +314,6 @@ class Call:
         self._ask.tried.discard(attempt.member.key)
         self.attempts -= 1
         return Again(0.0)
-
-    def _jitter(self) -> float:
-        return _FIRST_JITTER + (_LAST_JITTER - _FIRST_JITTER) * self._parts.random.random()
 
     def _give_up(self, refusal: Refusal, now: float) -> Refusal:
         """End the call: what an attempt showed says more than that no other could be made."""

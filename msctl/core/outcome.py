@@ -66,6 +66,9 @@ class Repeat(StrEnum):
     IDEMPOTENT = "idempotent"
     ANY = "any"
     """Every method, and free of the retry budget: it was never sent."""
+    MOVED = "moved"
+    """Idempotent ones, free of the retry budget: their instance has left rotation, so they
+    replace what it was given and add nothing, and its verdict made all of them due at once."""
     FRESH = "fresh"
     """Idempotent ones, once, over a fresh connection; no retry in the budget's sense."""
 
@@ -105,7 +108,7 @@ FAILURE_RULES: dict[Outcome, FailureRule] = {
     ),
     Outcome.LOST: FailureRule(
         Verdict.FAILURE,
-        Repeat.IDEMPOTENT,
+        Repeat.MOVED,
         Reason.UPSTREAM_RESET,
         HTTPStatus.BAD_GATEWAY,
         "{instance} died or became unhealthy before it answered",

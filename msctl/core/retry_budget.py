@@ -2,7 +2,7 @@
 
 import math
 
-from msctl.core.breaker_window import CountWindow
+from msctl.core.breaker_window import Bucket, CountWindow
 
 _ROUNDING = 1e-9
 """A fifth of five requests is one retry, whatever binary fractions make of it."""
@@ -13,7 +13,8 @@ class RetryBudget:
 
     Defaults: 20 % of requests plus 10 per second, over 10 s (router.md, Retries). So retries
     can add a fifth to the load of a service that fails altogether, never multiply it, and
-    a service with little traffic can still retry. What was never sent needs no budget.
+    a service with little traffic can still retry. What was never sent, or has to move because its
+    instance left rotation, needs no budget.
     """
 
     def __init__(
@@ -27,6 +28,14 @@ class RetryBudget:
     def deposit(self, now: float) -> None:
         """Count a request that came in (not its retries)."""
         self._counts.add(now)
+
+    def bucket(self, now: float) -> Bucket:
+        """Return the counts under way, for whoever deposits directly (see express)."""
+        return self._counts.bucket(now)
+
+    def turns_at(self, now: float) -> float:
+        """Return until when that bucket is the one under way."""
+        return self._counts.turns_at(now)
 
     def try_withdraw(self, now: float) -> bool:
         """Take one retry if there is one; False, and nothing taken, otherwise."""

@@ -15,7 +15,7 @@ from msctl.core.decision import Ask
 from msctl.core.discovery import ServiceDiscovery
 from msctl.core.member import Member, ProcessKey
 from msctl.core.registry import RegistryEvent
-from msctl.model import ServiceInstance
+from msctl.model import BreakerState, ServiceInstance
 
 BreakerMaker = Callable[[ServiceInstance, Callable[[], bool]], CircuitBreaker]
 """Makes the breaker of a new process; the function says whether a failure may open it."""
@@ -62,6 +62,8 @@ class Rotation:
         self.service = service
         self.per_instance: int | None = None
         """Calls that one instance may have at once; None for no limit."""
+        self.disturbed: Callable[[], None] = lambda: None
+        """Called when somebody wants to be left alone."""
         self._discovery = discovery
         self._balancer = balancer
         self._make_breaker = make_breaker
@@ -103,6 +105,18 @@ class Rotation:
             return ready
         return [m for m in ready if not _wants_idempotent(m, now)] or ready
 
+    def undisturbed(self, now: float) -> list[Member] | None:
+        """Return those in rotation if nothing but the balancer decides between them.
+
+        None when a breaker, a limit or somebody's wish to be left alone has a say.
+        """
+        if self._recovered:
+            self._end_ejections(now)
+        ready = [m for m in self.members() if m.ready]
+        if self.per_instance is not None or not all(_is_carefree(m, now) for m in ready):
+            return None
+        return ready or None
+
     def with_room(self, members: Sequence[Member], ask: Ask) -> list[Member]:
         """Return those that may have one more call."""
         limit = self.per_instance
@@ -142,10 +156,13 @@ class Rotation:
         needed = 1 if len(live) <= _SMALL_FLEET else ceil(len(live) / 2)
         return stay >= needed
 
-    def all_over_threshold(self, now: float) -> bool:
-        """Whether every live instance is over its threshold, the capped ones included."""
+    def all_over_threshold(self, now: float) -> str | None:
+        """Say why if every live instance is over its threshold, the capped ones included."""
         live = [m for m in self._members.values() if _live(m)]
-        return bool(live) and all(m.breaker.over_threshold(now) for m in live)
+        reasons = [m.breaker.over_threshold(now) for m in live]
+        if not live or not all(reasons):
+            return None
+        return f"every instance is over its threshold; {live[-1].instance.id}: {reasons[-1]}"
 
     def forget_counts(self) -> None:
         """Begin fresh windows for all: the service's own breaker has taken over."""
@@ -156,6 +173,7 @@ class Rotation:
         """Leave an instance alone that asked for it, unless too few would stay."""
         if seconds > 0 and self.may_eject(member.key):
             member.aside_until = now + min(seconds, LONGEST_ASIDE)
+            self.disturbed()
 
     def health_passed(self, instance_id: str, generation: int, now: float) -> None:
         """Take in that a check of this process passed (Breaker 8)."""
@@ -176,9 +194,9 @@ class Rotation:
         )
 
     def renew_breakers(self) -> None:
-        """Give every member a new, closed breaker: their numbers have changed."""
+        """Give every member a new breaker, closed unless forced: their numbers have changed."""
         for member in self._members.values():
-            member.breaker = self._breaker_for(member.instance)
+            member.breaker = self._breaker_for(member.instance, member)
 
     def registry_changed(self, event: RegistryEvent) -> None:
         """Take in a change without knowing the time; the rest happens at the next look."""
@@ -194,6 +212,11 @@ class Rotation:
                 self._recovered.add(event.instance_id)
                 member.load.restart_growth()
 
+    def catch_up(self, now: float) -> None:
+        """Do what the registry's changes mean for breakers, without waiting for a call."""
+        self.members()
+        self._end_ejections(now)
+
     def _end_ejections(self, now: float) -> None:
         recovered, self._recovered = self._recovered, set()
         for name in recovered:
@@ -205,11 +228,16 @@ class Rotation:
         if known is not None and known.instance.generation == instance.generation:
             known.update(instance)
             return known
-        return Member(instance, self._breaker_for(instance), self._balancer.load(instance))
+        breaker = self._breaker_for(instance, known)
+        return Member(instance, breaker, self._balancer.load(instance))
 
-    def _breaker_for(self, instance: ServiceInstance) -> CircuitBreaker:
+    def _breaker_for(self, instance: ServiceInstance, before: Member | None) -> CircuitBreaker:
+        """Make the breaker of a process; what was forced for its id holds for this one too."""
         key = (instance.id, instance.generation)
-        return self._make_breaker(instance, lambda: self.may_eject(key))
+        breaker = self._make_breaker(instance, lambda: self.may_eject(key))
+        if before is not None:
+            breaker.go_on_with_forcing(before.breaker)
+        return breaker
 
     def _acceptable(self, ask: Ask) -> Sequence[Member]:
         members = self.members()
@@ -227,6 +255,15 @@ def _live(member: Member) -> bool:
 
 def _serves(member: Member) -> bool:
     return not member.breaker.keeps_out and member.aside_until is None
+
+
+def _is_carefree(member: Member, now: float) -> bool:
+    return (
+        member.healthy
+        and not member.leaving
+        and member.breaker.last_state is BreakerState.CLOSED
+        and not member.is_aside(now)
+    )
 
 
 def _wants_idempotent(member: Member, now: float) -> bool:

@@ -12,6 +12,7 @@ from msctl.core.bulkhead import Bulkhead
 from msctl.core.call import Call
 from msctl.core.decision import CallFacts, Refusal
 from msctl.core.discovery import ServiceDiscovery
+from msctl.core.express import ExpressLane
 from msctl.core.jitter import RandomSource
 from msctl.core.registry import RegistryEvent
 from msctl.core.retry_budget import RetryBudget
@@ -70,6 +71,9 @@ class ServiceRoute:
             random=random,
             summon=partial(listeners.shortage, name),
         )
+        self.express = ExpressLane(lambda: self._parts)
+        """For calls while all is well."""
+        rotation.disturbed = self.express.close
 
     @property
     def policy(self) -> RoutePolicy:
@@ -151,15 +155,26 @@ class ServiceRoute:
             self.balancer.configure(policy.algorithm, policy.slow_start)
         if policy.breaker != before.breaker:
             self._level = _level(policy)
-            self._parts.gate.use(self._service_breaker())
+            breaker = self._service_breaker()
+            breaker.go_on_with_forcing(self.breaker)
+            self._parts.gate.use(breaker)
             self._parts.rotation.renew_breakers()
+        self.express.close()
         self._parts.rotation.per_instance = limits.per_instance
         self._parts.bulkhead.resize(limits.in_flight, limits.queue)
         self._parts.waiting.wake_all()
 
     def registry_changed(self, event: RegistryEvent) -> None:
         """Take in a change of an instance, and wake those who wait for one."""
+        self.express.close()
         self._parts.rotation.registry_changed(event)
+        self._parts.waiting.wake_all()
+
+    def catch_up(self, now: float) -> None:
+        """Do to the breakers what was due, or take in what a command did, without a call."""
+        self.express.close()
+        self._parts.gate.catch_up(now)
+        self._parts.rotation.catch_up(now)
         self._parts.waiting.wake_all()
 
     def close(self) -> None:
@@ -183,8 +198,17 @@ class ServiceRoute:
         )
         return self._watched(breaker, instance.id)
 
+    def _breaker_of(self, instance_id: str | None) -> CircuitBreaker | None:
+        if instance_id is None:
+            return self.breaker
+        member = self._parts.rotation.member(instance_id)
+        return None if member is None else member.breaker
+
     def _watched(self, breaker: CircuitBreaker, instance_id: str | None = None) -> CircuitBreaker:
         def tell(transition: Transition) -> None:
+            self.express.close()
+            if self._breaker_of(instance_id) is not breaker:
+                return  # that of a process which has been replaced
             self._listeners.breaker(
                 BreakerEvent(service=self.name, instance=instance_id, transition=transition)
             )

@@ -30,16 +30,20 @@ class ServiceGate:
         self.breaker = breaker
         self._unsubscribe = breaker.on_transition(self._moved)
 
-    def try_acquire(self, now: float, limit: float) -> Permit | None:
-        """Give a permit for one whole call, None while it is open."""
+    def catch_up(self, now: float) -> None:
+        """Close it if all it was opened for have been replaced."""
         if self.breaker.keeps_out and self._rotation.replaced_since(self._accused):
             self.breaker.close(now, "every instance has been replaced")
+
+    def try_acquire(self, now: float, limit: float) -> Permit | None:
+        """Give a permit for one whole call, None while it is open."""
+        self.catch_up(now)
         return self.breaker.try_acquire(now, limit=limit)
 
     def instance_failed(self, now: float) -> None:
         """Look whether the last instance that was not over its threshold is now."""
-        if not self.breaker.keeps_out and self._rotation.all_over_threshold(now):
-            self.breaker.trip(now, "every instance is over its threshold")
+        if not self.breaker.keeps_out and (reason := self._rotation.all_over_threshold(now)):
+            self.breaker.trip(now, reason)
 
     def _moved(self, transition: Transition) -> None:
         if transition.after is BreakerState.OPEN:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from msctl.core.decision import Refusal
+from msctl.core.outcome import Reason
 from msctl.proxy.attempt import Attempt
 from msctl.proxy.client import ClientStream
 from msctl.proxy.framing import UNTIL_CLOSE
@@ -11,6 +12,7 @@ from msctl.proxy.head import RequestHead, ResponseHead
 from msctl.proxy.idle import IdleWatch
 from msctl.proxy.instances import InstanceWatch
 from msctl.proxy.interrupt import Cause, Interrupts
+from msctl.proxy.meters import Cut
 from msctl.proxy.problem import ProblemContext, problem
 from msctl.proxy.relay import ResponseBody, client_framing
 from msctl.proxy.request_body import RequestBody
@@ -44,6 +46,13 @@ class Answer:
         self.attempts = 0
         self.instance: str | None = None
         """The one that was asked last."""
+        self.status: int | None = None
+        """What the client has been told, once it has."""
+        self.reason: Reason | None = None
+        """Why the router answered itself, if it did."""
+        self.long_lived = False
+        self.cut: Cut | None = None
+        """Why there was no answer, or why it did not come to its end."""
         self._client = client
         self._request = request
         self._body = body
@@ -61,6 +70,12 @@ class Answer:
         )
         self.begun = True
         self._client.write(problem(refusal, context))
+        self.status, self.reason = refusal.status, refusal.reason
+
+    def show(self, page: bytes) -> None:
+        """Give a whole response of the gateway's own; raises StreamLost."""
+        self.begun = True
+        self._client.write(page)
 
     def inform(self, response: ResponseHead) -> None:
         """Pass a 1xx on to those who understand it, `100` once only; raises StreamLost."""
@@ -94,9 +109,11 @@ class Answer:
                 attempts=self.attempts,
             ),
         )
+        self.long_lived = response.long_lived
         if response.status == _SWITCHING:
             self.begun = True
             self._client.write(head)
+            self.status = response.status
             tunnel = Tunnel(self._client, attempt.connection, scope.interrupts)
             await tunnel.run(scope.tunnels, attempt.lease.instance, scope.idle)
             await attempt.close(clean=True)
@@ -104,6 +121,7 @@ class Answer:
         first = body.first()
         self.begun = True
         self._client.write(head + first)
+        self.status = response.status
         if not body.complete:
             await self._stream(body, scope)
         clean = self._body.complete

@@ -43,8 +43,13 @@ class Attempt:
         self._upstream: UpstreamConnection | None = None
         self._proxy = proxy
         self._interrupts = interrupts
+        self._age = 0.0
         self._pump: asyncio.Task[None] | None = None
         self._slow: asyncio.TimerHandle | None = None
+
+    def adopt(self, upstream: UpstreamConnection, age: float) -> None:
+        """Go on with a request that was sent whole on this connection, `age` seconds ago."""
+        self._upstream, self._age = upstream, age
 
     @property
     def connected(self) -> bool:
@@ -61,11 +66,16 @@ class Attempt:
     async def run(self, outgoing: Outgoing) -> ResponseHead:
         """Return the head of the final response; raises UpstreamFailed, Interrupted."""
         instance = self.lease.instance
-        self._slow = asyncio.get_running_loop().call_later(SLOW_AFTER, self._report_slow)
+        slow_after = max(0.0, SLOW_AFTER - self._age)
+        self._slow = asyncio.get_running_loop().call_later(slow_after, self._report_slow)
         remove = self._proxy.unanswered.add(instance, lambda: self._interrupts.fire(Cause.LOST))
         try:
-            self._upstream = await self._proxy.pool.acquire(instance, fresh=self.lease.fresh)
-            self._send(self._upstream, outgoing)
+            if self._upstream is None:
+                self._upstream = await self._proxy.pool.acquire(instance, fresh=self.lease.fresh)
+                self._send(self._upstream, outgoing)
+            else:
+                outgoing.body.begin()  # has been sent
+                self._note_byte(self._upstream)
             return await self._read_head(self._upstream, outgoing)
         finally:
             remove()

@@ -13,9 +13,10 @@ from msctl.proxy.answer import Answer, RelayScope
 from msctl.proxy.attempt import Attempt, Outgoing
 from msctl.proxy.client import ClientStream
 from msctl.proxy.context import ProxyContext, run_hook
-from msctl.proxy.faults import UpstreamFailed
+from msctl.proxy.faults import StreamLost, UpstreamFailed
 from msctl.proxy.head import ResponseHead
 from msctl.proxy.interrupt import Cause, Interrupted, Interrupts
+from msctl.proxy.meters import Cut
 from msctl.proxy.relay import ResponseBody
 from msctl.proxy.retry_after import retry_after
 from msctl.proxy.time_limit import TimeLimit
@@ -62,15 +63,22 @@ class Conductor:
         self._held: _Held | None = None
         self._woken = asyncio.Event()
 
-    async def run(self) -> None:
-        """Give the client its answer; raises Interrupted, StreamLost for the client."""
+    async def run(self, begun: Attempt | None = None) -> None:
+        """Give the client its answer; raises Interrupted, StreamLost for the client.
+
+        `begun` is an attempt that is under way already.
+        """
         self._call.wake = self._woken.set
         try:
             while True:
-                step: Lease | Again | Refusal | Relay = await self._pick()
+                step: Lease | Again | Refusal | Relay
+                if begun is not None:
+                    step, begun = await self._try(begun), None
+                else:
+                    step = await self._pick()
                 if isinstance(step, Lease):
                     await self._let_go()
-                    step = await self._try(step)
+                    step = await self._try(Attempt(self._proxy, step, self._interrupts))
                 if isinstance(step, Again):
                     await self._pause(step.delay)
                     continue
@@ -111,10 +119,9 @@ class Conductor:
             async with self._interrupts:
                 await asyncio.sleep(delay)
 
-    async def _try(self, lease: Lease) -> Again | Refusal | Relay:
-        answer = self._parts.answer
+    async def _try(self, attempt: Attempt) -> Again | Refusal | Relay:
+        answer, lease = self._parts.answer, attempt.lease
         answer.attempts, answer.instance = self._call.attempts, lease.instance.id
-        attempt = Attempt(self._proxy, lease, self._interrupts)
         try:
             async with self._interrupts:
                 response = await attempt.run(self._parts.outgoing)
@@ -150,10 +157,16 @@ class Conductor:
 
     def _failed(self, lease: Lease, outcome: Outcome) -> Again | Refusal:
         now = self._proxy.clock.now()
+        self._count(lease, outcome)
         return self._call.failed(lease, outcome, now, can_replay=self._can_replay())
 
     def _can_replay(self) -> bool:
         return self._parts.outgoing.body.replayable and not self._parts.answer.begun
+
+    def _count(self, lease: Lease, outcome: Outcome) -> None:
+        """Count an attempt that does not become the answer."""
+        instance = lease.instance
+        self._proxy.meters.instance(instance.service, instance.id).attempted(outcome)
 
     async def _relay(self, held: _Held) -> None:
         self._held = None
@@ -169,9 +182,15 @@ class Conductor:
         except UpstreamFailed as failure:
             self._call.broken(held.attempt.lease, self._proxy.clock.now())
             if answer.begun:
+                answer.cut = Cut.BROKEN_BODY
                 self._parts.client.abort()  # never a clean end
             else:
+                self._count(held.attempt.lease, Outcome.BROKEN_BODY)
                 answer.refuse(Refusal(Reason.BAD_RESPONSE, 502, failure.detail))
+        except StreamLost:
+            if answer.status is None:
+                self._count(held.attempt.lease, Outcome.ANSWERED)
+            raise
         finally:
             await held.attempt.close()  # in mid-body: nothing of the connection can be kept
 
@@ -179,6 +198,7 @@ class Conductor:
         """Give up the response that is held, if any; its connection is kept if that is easy."""
         held, self._held = self._held, None
         if held is not None:
+            self._count(held.attempt.lease, Outcome.ANSWERED)
             response = held.response
             body = ResponseBody(held.attempt.connection, response, response.framing)
             in_step = body.discard() and self._parts.outgoing.body.complete

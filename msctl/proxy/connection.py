@@ -5,6 +5,7 @@ import contextlib
 import logging
 from typing import Final, Protocol
 
+from msctl.core.outcome import Reason
 from msctl.proxy.client import ClientStream
 from msctl.proxy.context import ProxyContext
 from msctl.proxy.destination import Resolver
@@ -12,6 +13,7 @@ from msctl.proxy.exchange import Exchange
 from msctl.proxy.faults import BadMessage, StreamLost
 from msctl.proxy.hangup import HangupWatch
 from msctl.proxy.head import HeadScanner, RequestHead, parse_request
+from msctl.proxy.meters import NO_SERVICE
 from msctl.proxy.problem import ProblemContext, problem, refusal_of
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,8 @@ class ClientConnection(ClientStream):
         self._task: asyncio.Task[None] | None = None
         self._hangup: HangupWatch | None = None
         self._gone: asyncio.Future[None] | None = None
+        self._resting = False
+        """No task is needed between two requests, and there is none."""
         self._in_step = True
         """Nothing is unread that would make the kernel reset the connection on close."""
 
@@ -72,7 +76,15 @@ class ClientConnection(ClientStream):
         loop = asyncio.get_running_loop()
         self._gone = loop.create_future()
         self._door.opened(self)
-        self._task = loop.create_task(self._serve())
+        self.begin()
+
+    def begin(self) -> None:
+        """Have a task serve the connection."""
+        self._task = asyncio.get_running_loop().create_task(self._serve())
+
+    def at_rest(self) -> bool:
+        """Whether the task may end between two requests, and somebody else goes on."""
+        return False
 
     def pause_reading(self) -> None:
         """Watch in another way for the client to leave, while its end of input stays unread."""
@@ -115,13 +127,16 @@ class ClientConnection(ClientStream):
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
+        else:
+            await self._abort()
 
     # The task
 
     async def _serve(self) -> None:
         try:
             while await self._serve_one() and await self._flushed():
-                pass
+                if self.at_rest():
+                    return
             await self._finish()
         except asyncio.CancelledError:
             await self._abort()
@@ -130,7 +145,8 @@ class ClientConnection(ClientStream):
             logger.exception("client connection failed", extra={"peer": self.peer})
             await self._abort()
         finally:
-            self._door.closed(self)
+            if not self._resting:
+                self._door.closed(self)
 
     async def _serve_one(self) -> bool:
         """Answer one request; False when it was the last."""
@@ -141,8 +157,13 @@ class ClientConnection(ClientStream):
             return False
         if request is None:
             return False
+        return await self.answer(
+            request, Exchange(self._proxy, self, request, self._resolve(request))
+        )
+
+    async def answer(self, request: RequestHead, exchange: Exchange) -> bool:
+        """Have one request answered; False when it was the last."""
         self.persistent = request.persistent and not self._draining
-        exchange = Exchange(self._proxy, self, request, self._resolve(request))
         self._exchange = exchange
         if self.ended:
             exchange.client_gone()
@@ -181,6 +202,8 @@ class ClientConnection(ClientStream):
 
     def _refuse(self, fault: BadMessage) -> None:
         self.persistent = self._in_step = False
+        meters = self._proxy.meters.service(NO_SERVICE)
+        meters.refused(Reason.BAD_REQUEST, fault.status, 0.0)
         with contextlib.suppress(StreamLost):
             self.write(problem(refusal_of(fault), ProblemContext(close=True)))
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from msctl.clock import Clock
 from msctl.core.router import Router
 from msctl.model import ServiceInstance
+from msctl.proxy.access import AccessLog
 from msctl.proxy.instances import InstanceWatch
+from msctl.proxy.meters import Meters
+from msctl.proxy.own_page import MetricsPage
 from msctl.proxy.trace import IdSource
 from msctl.proxy.upstream import UpstreamPool
 
@@ -30,6 +33,9 @@ class ProxyContext:
     """Upgraded connections; cut when their instance must go."""
     on_slow: InstanceHook
     on_refused: InstanceHook
+    meters: Meters
+    access_log: AccessLog
+    metrics_page: MetricsPage
 
 
 def run_hook(hook: InstanceHook, instance: ServiceInstance) -> None:

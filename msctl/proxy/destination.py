@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from enum import Enum, auto
 from typing import Final
 
 from msctl.core.decision import Refusal
@@ -13,6 +14,8 @@ from msctl.proxy.head import RequestHead
 
 _BY_HOST: Final = re.compile(rb"([a-z][a-z0-9-]*)\.localhost\.?(?::[0-9]*)?", re.IGNORECASE)
 _CALL: Final = b"/call/"
+_METRICS: Final = b"/metrics"
+"""No service is called that: the name is reserved (contract.md, Config)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,13 @@ class Destination:
     """X-Msctl-Deadline-Ms replaces the service's time limit; elsewhere it can only shorten it."""
 
 
-Resolver = Callable[[RequestHead], Destination | Refusal]
+class OwnPage(Enum):
+    """What the gateway answers itself, and no service."""
+
+    METRICS = auto()
+
+
+Resolver = Callable[[RequestHead], Destination | Refusal | OwnPage]
 
 
 def front_door(service: str) -> Resolver:
@@ -42,15 +51,17 @@ def front_door(service: str) -> Resolver:
 
 
 def gateway(names: Callable[[], Iterable[str]]) -> Resolver:
-    """By host `<service>.localhost`, else by the first segment of the path."""
+    """By host `<service>.localhost`, else by the first segment of the path; and `/metrics`."""
 
-    def resolve(request: RequestHead) -> Destination | Refusal:
+    def resolve(request: RequestHead) -> Destination | Refusal | OwnPage:
         by_host = _BY_HOST.fullmatch(request.host)
         if by_host is not None:
             name = by_host[1].decode().lower()
             if name not in names():
                 return unknown_service(name, names())
             return Destination(service=name, target=request.target.path)
+        if request.target.path.partition(b"?")[0] == _METRICS:
+            return OwnPage.METRICS
         segment, target = _split_prefix(request.target.path, 1)
         name = segment.decode("latin-1")
         if name not in names():

@@ -9,10 +9,13 @@ from msctl.clock import Clock
 from msctl.core.registry import RegistryEvent, ServiceRegistry
 from msctl.core.router import Router
 from msctl.model import ServiceInstance, ServiceStatus
+from msctl.proxy.access import AccessLog, NoAccessLog
 from msctl.proxy.context import InstanceHook, ProxyContext
 from msctl.proxy.destination import control_socket, front_door, gateway
 from msctl.proxy.instances import InstanceWatch, is_lost
 from msctl.proxy.listener import FrontDoor, Listener
+from msctl.proxy.meters import Meters
+from msctl.proxy.own_page import MetricsPage
 from msctl.proxy.trace import BitSource, IdSource
 from msctl.proxy.upstream import UpstreamPool, key_of
 
@@ -26,8 +29,9 @@ class Gateway:
 
     `on_slow` is called when an attempt has had no byte for 1 s, `on_refused` when an
     instance refused a connection: both want its health looked at now. `bits` is where
-    request and trace ids come from. `close` belongs at the end; it leaves no socket and no
-    task.
+    request and trace ids come from. `meters` are what `/metrics` on the gateway port shows;
+    `access_log` is told of every request. `close` belongs at the end; it leaves no socket and
+    no task.
     """
 
     def __init__(
@@ -39,8 +43,11 @@ class Gateway:
         on_slow: InstanceHook = _ignore,
         on_refused: InstanceHook = _ignore,
         bits: BitSource | None = None,
+        meters: Meters | None = None,
+        access_log: AccessLog | None = None,
     ) -> None:
         self._registry = registry
+        meters = Meters() if meters is None else meters
         self._proxy = ProxyContext(
             router=router,
             clock=clock,
@@ -50,6 +57,9 @@ class Gateway:
             tunnels=InstanceWatch(),
             on_slow=on_slow,
             on_refused=on_refused,
+            meters=meters,
+            access_log=NoAccessLog() if access_log is None else access_log,
+            metrics_page=MetricsPage(meters, router, registry, clock),
         )
         self._front_doors: dict[str, FrontDoor] = {}
         self._by_name = Listener(self._proxy, gateway(router.names))
@@ -121,6 +131,8 @@ class Gateway:
             self._proxy.pool.drop(key_of(before))
         if is_lost(event):
             self._proxy.unanswered.give_up(key_of(before))
+            if (door := self._front_doors.get(event.service)) is not None:
+                door.instance_lost(key_of(before))
 
 
 def _takes_requests(known: ServiceInstance, now: ServiceInstance) -> bool:

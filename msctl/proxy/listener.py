@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from msctl.proxy.connection import ClientConnection
 from msctl.proxy.context import ProxyContext
 from msctl.proxy.destination import Resolver
+from msctl.proxy.express import LOOK_EVERY, ExpressConnection
+from msctl.proxy.familiar import FamiliarRequests
+from msctl.proxy.upstream import InstanceKey
 
 
 class Listener:
@@ -89,3 +92,37 @@ class FrontDoor(Listener):
     def __init__(self, proxy: ProxyContext, resolve: Resolver, service: str) -> None:
         super().__init__(proxy, resolve)
         self.service = service
+        self._familiar = FamiliarRequests(service)
+        self._looking: asyncio.TimerHandle | None = None
+
+    def protocol(self) -> ClientConnection:
+        """Return the protocol for one connection, with the express lane where there is one."""
+        route = self._proxy.router.route(self.service)
+        if route is None:
+            return super().protocol()
+        return ExpressConnection(self._proxy, self._resolve, self, route, self._familiar)
+
+    def instance_lost(self, key: InstanceKey) -> None:
+        """Take in that a process died or turned unhealthy."""
+        for connection in self._express():
+            connection.instance_lost(key)
+
+    def opened(self, connection: ClientConnection) -> None:
+        """Count a connection that came in, and look after those that have no task."""
+        super().opened(connection)
+        if self._looking is None:
+            self._look_later()
+
+    def _look_later(self) -> None:
+        self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        now = self._proxy.clock.now()
+        for connection in self._express():
+            connection.look(now)
+        if self._connections:
+            self._look_later()
+
+    def _express(self) -> list[ExpressConnection]:
+        return [c for c in self._connections if isinstance(c, ExpressConnection)]

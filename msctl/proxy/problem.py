@@ -20,6 +20,8 @@ class ProblemContext:
     head_only: bool = False
     """The request was HEAD: the answer is told, not sent."""
     close: bool = False
+    allow: str | None = None
+    """The methods that would do, for a 405 (RFC 9110 §15.5.6)."""
 
 
 def refusal_of(fault: BadMessage) -> Refusal:
@@ -56,6 +58,8 @@ def problem(refusal: Refusal, context: ProblemContext) -> bytes:
         lines.append(f"X-Msctl-Instance: {context.instance}")
     if refusal.retry_after is not None:
         lines.append(f"Retry-After: {max(1, math.ceil(refusal.retry_after))}")
+    if context.allow is not None:
+        lines.append(f"Allow: {context.allow}")
     if context.close:
         lines.append("Connection: close")
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"

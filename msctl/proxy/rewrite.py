@@ -35,18 +35,15 @@ class OutgoingRequest:
     ) -> None:
         self._ids = ids
         self._trace = trace_of(request.fields, ids)
+        given = values(request.fields, b"x-request-id")
+        self.request_id = given[0] if given else ids.draw(16)
+        """The caller's, or a new one."""
+        self.trace_id = self._trace.trace_id
         self._fixed = b"".join(
             (
                 b"%b %b HTTP/1.1\r\n" % (request.method, destination.target),
-                render(self._kept(request, destination)),
-                _connection_lines(request),
-                _VIA[request.minor],
-                _forwarded_lines(request, peer),
-                b"X-Forwarded-Prefix: %b\r\n" % destination.prefix if destination.prefix else b"",
-                b"X-Msctl-Hops: %d\r\n" % hops,
-                b""
-                if values(request.fields, b"x-request-id")
-                else b"X-Request-Id: %b\r\n" % ids.draw(16),
+                lasting_lines(request, destination, peer, hops, traced=self._trace.inherited),
+                b"" if given else b"X-Request-Id: %b\r\n" % self.request_id,
             )
         )
 
@@ -59,18 +56,38 @@ class OutgoingRequest:
             b"Expect: 100-continue\r\n" if expect_continue else b"",
         )
 
-    def _kept(self, request: RequestHead, destination: Destination) -> list[Field]:
-        replaced = _REPLACED
-        if request.expects_continue:
-            replaced |= {b"expect"}
-        if destination.prefix:
-            replaced |= {b"x-forwarded-prefix"}
-        if not self._trace.inherited:
-            replaced |= {b"tracestate"}
-        kept = list(forwardable(request.fields, replaced))
-        if request.target.authority is not None or not values(request.fields, b"host"):
-            kept = _with_host(kept, request.host or b"localhost")
-        return kept
+
+def lasting_lines(
+    request: RequestHead, destination: Destination, peer: str, hops: int, *, traced: bool
+) -> bytes:
+    """Return the lines that are the same in every attempt, and for every request alike.
+
+    `traced`: the caller began the trace, so what it says of it is passed on.
+    """
+    return b"".join(
+        (
+            render(_kept(request, destination, traced=traced)),
+            _connection_lines(request),
+            _VIA[request.minor],
+            _forwarded_lines(request, peer),
+            b"X-Forwarded-Prefix: %b\r\n" % destination.prefix if destination.prefix else b"",
+            b"X-Msctl-Hops: %d\r\n" % hops,
+        )
+    )
+
+
+def _kept(request: RequestHead, destination: Destination, *, traced: bool) -> list[Field]:
+    replaced = _REPLACED
+    if request.expects_continue:
+        replaced |= {b"expect"}
+    if destination.prefix:
+        replaced |= {b"x-forwarded-prefix"}
+    if not traced:
+        replaced |= {b"tracestate"}
+    kept = list(forwardable(request.fields, replaced))
+    if request.target.authority is not None or not values(request.fields, b"host"):
+        kept = _with_host(kept, request.host or b"localhost")
+    return kept
 
 
 def _with_host(fields: list[Field], host: bytes) -> list[Field]:

@@ -1,6 +1,7 @@
 """Ids that tie one call's log lines together: X-Request-Id and W3C Trace Context."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -11,6 +12,10 @@ _TRACEPARENT: Final = re.compile(
 )
 _SAMPLED: Final = b"01"
 """A trace that begins here is recorded: nobody before could have decided against it."""
+
+
+_NEVER_ZERO: Final = 1 << 288 | 1 << 192 | 1 << 128
+"""A bit in each of the three ids: W3C forbids that one is all zero."""
 
 
 class BitSource(Protocol):
@@ -30,6 +35,22 @@ class IdSource:
     def draw(self, length: int) -> bytes:
         """`length` bytes, as hex digits, never all zero: W3C forbids that."""
         return b"%0*x" % (2 * length, self._bits.getrandbits(8 * length) or 1)
+
+    def draw_three(self) -> bytes:
+        """Return a trace id, a parent id and a request id at once, 32, 16 and 32 hex digits."""
+        return b"%080x" % (self._bits.getrandbits(320) | _NEVER_ZERO)
+
+
+class GivenIds(IdSource):
+    """Draws ids that were drawn before, then new ones."""
+
+    def __init__(self, given: Iterable[bytes], then: IdSource) -> None:
+        self._given = list(given)
+        self._then = then
+
+    def draw(self, length: int) -> bytes:
+        """Return the next given id, which is of the length that is asked for, or a new one."""
+        return self._given.pop(0) if self._given else self._then.draw(length)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import select
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from msctl.clock import Clock
 from msctl.core.outcome import Outcome
@@ -26,6 +26,18 @@ def key_of(instance: ServiceInstance) -> InstanceKey:
     return instance.id, instance.generation
 
 
+class Flight(Protocol):
+    """A request on the express lane that waits for its response."""
+
+    def answered(self, data: bytes) -> None:
+        """Take what has come of the response."""
+        ...
+
+    def out_of_order(self) -> None:
+        """Take in that the connection will bring no more."""
+        ...
+
+
 class UpstreamConnection(Stream):
     """One connection to one instance."""
 
@@ -36,7 +48,13 @@ class UpstreamConnection(Stream):
         """It has carried a request before this one."""
         self.idle_since: float | None = None
         """When it was put back into the pool; None while a call has it."""
+        self.flight: Flight | None = None
+        """Who waits for the response on the express lane, if anyone does there."""
         self._pool = pool
+
+    def send(self, data: bytes) -> None:
+        """Send what is known to be welcome: the connection was just found in order."""
+        self._transport.write(data)  # type: ignore[union-attr]  # it came from the pool
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Enter the pool's books, which close what is left open in the end."""
@@ -44,7 +62,10 @@ class UpstreamConnection(Stream):
         self._pool.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Drop the connection when it speaks unasked."""
+        """Hand it on, or drop the connection when it speaks unasked."""
+        if self.flight is not None:
+            self.flight.answered(data)
+            return
         super().data_received(data)
         if self.idle_since is not None:
             self._pool.drop_connection(self)
@@ -52,6 +73,8 @@ class UpstreamConnection(Stream):
     def eof_received(self) -> bool:
         """Drop the connection when its instance closes it between two requests."""
         super().eof_received()
+        if self.flight is not None:
+            self.flight.out_of_order()
         if self.idle_since is not None:
             self._pool.drop_connection(self)
         return True
@@ -59,6 +82,8 @@ class UpstreamConnection(Stream):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave the pool's books."""
         super().connection_lost(exc)
+        if self.flight is not None:
+            self.flight.out_of_order()
         self._pool.closed(self)
 
     def is_silent(self) -> bool:
@@ -127,6 +152,37 @@ class UpstreamPool:
         connection.idle_since = self._clock.now()
         connection.resume_reading()
         self._idle.setdefault(key_of(connection.instance), []).append(connection)
+        if self._sweep is None:
+            self._sweep_after(KEEP_IDLE)
+
+    def take_ready(
+        self, key: InstanceKey, now: float, *, surely: bool
+    ) -> UpstreamConnection | None:
+        """Return the kept connection used last if it is good, None if that takes a closer look.
+
+        `surely`: the kernel is asked, since the request must not be lost on the way. The loop
+        has told of all it knew of, so for what can be repeated that is enough.
+        """
+        connections = self._idle.get(key)
+        if not connections:
+            return None
+        connection = connections[-1]
+        if now - (connection.idle_since or 0.0) >= KEEP_IDLE or connection.buffer:
+            return None
+        if surely and not connection.is_silent():
+            return None
+        del connections[-1]
+        connection.idle_since = None
+        return connection
+
+    def put_back(self, connection: UpstreamConnection, key: InstanceKey, now: float) -> None:
+        """Take a connection back whose response came whole, from an instance in order."""
+        connection.reused = True
+        connection.idle_since = now
+        connections = self._idle.get(key)
+        if connections is None:
+            connections = self._idle[key] = []
+        connections.append(connection)
         if self._sweep is None:
             self._sweep_after(KEEP_IDLE)
 

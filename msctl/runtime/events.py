@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from msctl.clock import Clock, timestamp
@@ -25,10 +25,15 @@ class Event:
 
     def document(self) -> dict[str, Any]:
         """Return the JSON object of the contract."""
-        fields = asdict(self)
-        fields["from"] = fields.pop("before")
-        fields["to"] = fields.pop("after")
-        return fields
+        return {
+            "time": self.time,
+            "service": self.service,
+            "instance": self.instance,
+            "kind": self.kind,
+            "from": self.before,
+            "to": self.after,
+            "reason": self.reason,
+        }
 
 
 class EventLog:

@@ -65,6 +65,14 @@ class LogStore:
         self._own_up(instance)
         self._put(instance, stream, lines)
 
+    def write(self, path: Path, block: bytes) -> bool:
+        """Queue bytes for another rotated file as they are; False when too much is pending."""
+        if self._queued - self._written > MAX_PENDING:
+            return False
+        self._queued += len(block)
+        self._queue.put((str(path), block))
+        return True
+
     def _own_up(self, instance: str) -> None:
         """Say how many of its lines are missing at this place."""
         if dropped := self._dropped.pop(instance, 0):
@@ -76,15 +84,15 @@ class LogStore:
         prefix = f"{timestamp(self._clock.wall())} {stream} ".encode()
         block = b"".join(prefix + line + b"\n" for line in lines)
         self._queued += len(block)
-        self._queue.put((instance, block))
+        self._queue.put((f"{self._directory}/{instance}.log", block))
 
     def _write_all(self) -> None:
         files: dict[str, RotatingFile] = {}
         while (entry := self._queue.get()) is not _END:
-            instance, block = entry
-            if instance not in files:
-                files[instance] = RotatingFile(self._directory / f"{instance}.log")
-            files[instance].write(block)
+            path, block = entry
+            if path not in files:
+                files[path] = RotatingFile(Path(path))
+            files[path].write(block)
             self._written += len(block)
         for file in files.values():
             file.close()

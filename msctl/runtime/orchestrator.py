@@ -132,6 +132,11 @@ class Orchestrator:
         """Return the configuration that a service runs with, None when it was never started."""
         return self._configs.get(name)
 
+    def services(self) -> dict[str, ServiceConfig]:
+        """Return the config's services and those that still run although it has lost them."""
+        left = {n: c for n in self.wanted() if (c := self.config(n)) is not None}
+        return self.fleet.services | {n: c for n, c in left.items() if n not in self.fleet.services}
+
     def wanted(self) -> list[str]:
         """Return the services that should run."""
         return [name for name, wish in self._wishes.items() if wish.replicas]

@@ -34,6 +34,8 @@ class StateDir:
         self.socket = root / "control.sock"
         self.daemon_log = root / "daemon.log"
         self.logs = root / "logs"
+        self.access_log = root / "access.log"
+        """Beside `logs`, not in it: there every file is an instance's."""
         self.data_root = data_dir or root / "data"
 
     @classmethod

@@ -10,7 +10,8 @@ from typing import Any
 from msctl.clock import timestamp
 from msctl.config.models import ServiceConfig
 from msctl.core.router import ServiceRoute
-from msctl.model import BreakerState, ServiceInstance, ServiceStatus
+from msctl.model import ServiceInstance, ServiceStatus
+from msctl.runtime.breaker_document import brief
 from msctl.runtime.orchestrator import Orchestrator
 
 SCHEMA_VERSION = 1
@@ -33,7 +34,7 @@ class StatusReport:
         return document
 
     def _snapshot(self, names: Iterable[str]) -> dict[str, Any]:
-        configs = self._all_services()
+        configs = self._fleet.services()
         chosen = set(names) or configs.keys()
         instances = [i for name in configs for i in self._fleet.instances(name)]
         running = sum(self._fleet.summary(name).status is ServiceStatus.RUNNING for name in configs)
@@ -46,13 +47,6 @@ class StatusReport:
             "running_services": running,
             "registered_services": sum(i.status in _REGISTERED for i in instances),
             "services": [self._service(s) for name, s in configs.items() if name in chosen],
-        }
-
-    def _all_services(self) -> dict[str, ServiceConfig]:
-        """Return the config's services and those that still run although it has lost them."""
-        left = {n: c for n in self._fleet.wanted() if (c := self._fleet.config(n)) is not None}
-        return self._fleet.fleet.services | {
-            n: c for n, c in left.items() if n not in self._fleet.fleet.services
         }
 
     def _service(self, service: ServiceConfig) -> dict[str, Any]:
@@ -76,7 +70,7 @@ class StatusReport:
             "restarts": sum(instance.restarts for instance in instances),
             "dependencies": [dependency.name for dependency in service.dependencies],
             "balancer": service.balancer.algorithm,
-            "breaker": {"state": route.breaker.state(now) if route else BreakerState.CLOSED},
+            "breaker": brief(route.breaker.snapshot(now) if route else None, now),
             "reason": self._reason(name, instances),
             "instances": [self._instance(instance, route) for instance in instances],
         }
@@ -88,11 +82,12 @@ class StatusReport:
         needs = self._fleet.waits_for(name) if wish and wish.replicas and not instances else []
         return f"waits for {', '.join(needs)}" if needs else ""
 
-    def _breaker_state(self, instance: ServiceInstance, route: ServiceRoute | None) -> BreakerState:
+    def _breaker(self, instance: ServiceInstance, route: ServiceRoute | None) -> dict[str, Any]:
+        now = self._fleet.clock.now()
         with suppress(KeyError):
             if route is not None:
-                return route.instance_breaker(instance.id).state(self._fleet.clock.now())
-        return BreakerState.CLOSED
+                return brief(route.instance_breaker(instance.id).snapshot(now), now)
+        return brief(None, now)
 
     def _instance(self, instance: ServiceInstance, route: ServiceRoute | None) -> dict[str, Any]:
         started = instance.started_at
@@ -106,7 +101,7 @@ class StatusReport:
             "status": instance.status,
             "health": instance.health,
             "connections": route.connections(instance.id) if route else 0,
-            "breaker": {"state": self._breaker_state(instance, route)},
+            "breaker": self._breaker(instance, route),
             "restarts": instance.restarts,
             "exit_code": instance.exit_code,
             "started_at": timestamp(started) if started is not None else None,

@@ -25,6 +25,22 @@ def test_a_fleet_file_sets_what_all_services_share(tmp_path: Path) -> None:
     assert fleet.preload == ("sqlalchemy.orm", "numpy")
 
 
+@pytest.mark.parametrize(
+    ("gateway", "expected"),
+    [("{}", False), ("{access_log: true}", True), ("{access_log: on}", True), ("{port: 1}", False)],
+)
+def test_the_routers_access_log_is_off_unless_asked_for(
+    tmp_path: Path, gateway: str, expected: object
+) -> None:
+    fleet = load(tmp_path, f"gateway: {gateway}\nservices: {{a: {{port: 2}}}}")
+    assert fleet.gateway.access_log is expected
+
+
+def test_the_routers_access_log_is_on_or_off(tmp_path: Path) -> None:
+    [found] = problems(tmp_path, "gateway: {access_log: json}\nservices: {a: {port: 2}}")
+    assert found == "msctl.yaml:1: gateway.access_log: expected true or false; got 'json'"
+
+
 def test_include_takes_files_directories_and_globs(tmp_path: Path) -> None:
     fleet = load(
         tmp_path,

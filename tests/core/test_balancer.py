@@ -1,12 +1,13 @@
 """The balancer's rules (router.md, Balancer)."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
 
 from msctl.core.balancer import Algorithm, Lease, LoadBalancer
+from msctl.core.balancer_choosers import Cycle, RoundRobin
 from msctl.core.balancer_load import Load
 from msctl.model import Health, ServiceInstance, ServiceStatus
 from tests.core.instances import FixedRandom, instance
@@ -16,6 +17,12 @@ LOADED = [Algorithm.LEAST_CONNECTIONS, Algorithm.P2C, Algorithm.PEAK_EWMA]
 
 def group(*weights: int) -> list[ServiceInstance]:
     return [replace(instance(f"api-{n}"), weight=w) for n, w in enumerate(weights, start=1)]
+
+
+@dataclass(eq=False)
+class Member:
+    instance: ServiceInstance
+    load: Load = field(default_factory=lambda: Load(generation=1))
 
 
 def balancer(algorithm: Algorithm = Algorithm.ROUND_ROBIN, seed: int = 1) -> LoadBalancer:
@@ -42,6 +49,25 @@ def counts(balancer: LoadBalancer, candidates: list[ServiceInstance]) -> list[in
 def test_without_candidates_there_is_nothing_to_choose(algorithm: Algorithm) -> None:
     assert balancer(algorithm).get_service_instance([], 0) is None
     assert balancer(algorithm).lease([], 0) is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_turns_taken_in_advance_give_everyone_a_share_also_after_a_retry(seed: int) -> None:
+    chooser, everyone = RoundRobin(Random(seed)), [Member(one) for one in group(1, 1, 1)]
+    cycle: Cycle[Member] | None = None
+    taken: Counter[str] = Counter()
+    for number in range(300):
+        if cycle is None or cycle.stale:
+            cycle = chooser.cycle(everyone)
+        if cycle is None:
+            chosen = chooser.choose(everyone, 0)
+        else:
+            chosen = cycle.order[cycle.position]
+            cycle.position = (cycle.position + 1) % len(cycle.order)
+        taken[chosen.instance.id] += 1
+        if number in (10, 11, 30, 31, 32):  # it fails, and another one is asked instead
+            chooser.choose([one for one in everyone if one is not chosen], 0)
+    assert min(taken.values()) >= 100 - 5
 
 
 @pytest.mark.parametrize("algorithm", Algorithm)

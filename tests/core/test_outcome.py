@@ -37,7 +37,7 @@ def test_a_status_is_judged_as_the_table_says(
         (Outcome.NOT_SENT, Verdict.FAILURE, Repeat.ANY, 502, Reason.CONNECT_FAILED),
         (Outcome.STALE_CONNECTION, Verdict.ABANDONED, Repeat.FRESH, 502, Reason.UPSTREAM_RESET),
         (Outcome.RESET, Verdict.FAILURE, Repeat.IDEMPOTENT, 502, Reason.UPSTREAM_RESET),
-        (Outcome.LOST, Verdict.FAILURE, Repeat.IDEMPOTENT, 502, Reason.UPSTREAM_RESET),
+        (Outcome.LOST, Verdict.FAILURE, Repeat.MOVED, 502, Reason.UPSTREAM_RESET),
         (Outcome.MALFORMED, Verdict.FAILURE, Repeat.NEVER, 502, Reason.BAD_RESPONSE),
         (Outcome.TIMED_OUT, Verdict.FAILURE, Repeat.NEVER, 504, Reason.TIMEOUT),
     ],

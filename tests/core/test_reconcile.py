@@ -270,9 +270,7 @@ class World:
         """Let one instance become healthy, or disappear when it is leaving."""
         others = [each for each in self.facts[service] if each is not moving]
         if not moving.leaving:
-            grown = replace(
-                moving.instance, status=ServiceStatus.RUNNING, health=Health.HEALTHY
-            )
+            grown = replace(moving.instance, status=ServiceStatus.RUNNING, health=Health.HEALTHY)
             others.append(replace(moving, instance=grown))
         self.facts[service] = others
 
@@ -309,21 +307,19 @@ def graphs(draw: st.DrawFn) -> dict[str, tuple[Dependency, ...]]:
     return {name: needs[name] for name in draw(st.permutations(NAMES))}
 
 
-CHANGES = st.lists(
-    st.tuples(st.sampled_from(NAMES), st.integers(0, 3), st.booleans()), max_size=4
-)
+CHANGES = st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 3), st.booleans()), max_size=4)
 
 
 def apply(
-    world: World, graph: Mapping[str, tuple[Dependency, ...]], changes: Sequence[tuple[str, int, bool]]
+    world: World,
+    graph: Mapping[str, tuple[Dependency, ...]],
+    changes: Sequence[tuple[str, int, bool]],
 ) -> None:
     """Change wishes as commands do: other replicas, and perhaps all of it anew."""
     for name, replicas, anew in changes:
         before = world.wishes.get(name)
         revision = (before.revision if before else 1) + anew
-        world.wishes[name] = Wish(
-            replicas=replicas, revision=revision, dependencies=graph[name]
-        )
+        world.wishes[name] = Wish(replicas=replicas, revision=revision, dependencies=graph[name])
 
 
 @given(graphs(), st.lists(CHANGES, min_size=1, max_size=4), st.data())

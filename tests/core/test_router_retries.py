@@ -164,6 +164,17 @@ def test_the_budget_limits_retries_but_not_what_was_never_sent() -> None:
     call.finish(world.now)
 
 
+def test_calls_of_an_instance_that_left_rotation_move_without_the_budget() -> None:
+    policy = RoutePolicy(breaker=None, retries=RetryOptions(min_per_second=0, budget=0))
+    world = World(2, policy)
+    calls = [world.begin(GET) for _ in range(50)]
+    for call in calls:
+        assert world.fail(call, world.lease(call), Outcome.LOST) == Again(0)
+        call.finish(world.now)
+    call = world.begin(POST)
+    assert isinstance(world.fail(call, world.lease(call), Outcome.LOST), Refusal)
+
+
 def test_a_closed_kept_connection_is_nobodys_fault_and_is_repeated_on_a_fresh_one() -> None:
     world = World(1)
     call = world.begin(GET)

@@ -17,6 +17,7 @@ from msctl.core.discovery import ServiceDiscovery
 from msctl.core.registry import ServiceRegistry
 from msctl.core.router import RoutePolicy, Router
 from msctl.model import Health, ServiceInstance, ServiceStatus
+from msctl.proxy.access import AccessLog
 from msctl.proxy.gateway import Gateway
 
 PATIENCE = 5.0
@@ -304,7 +305,9 @@ class Fleet:
 
 
 @contextlib.asynccontextmanager
-async def fleet(policy: RoutePolicy | None = None) -> AsyncIterator[Fleet]:
+async def fleet(
+    policy: RoutePolicy | None = None, *, access_log: AccessLog | None = None
+) -> AsyncIterator[Fleet]:
     registry = ServiceRegistry()
     discovery = ServiceDiscovery(registry)
     router = Router(discovery, random.Random(1))
@@ -318,6 +321,7 @@ async def fleet(policy: RoutePolicy | None = None) -> AsyncIterator[Fleet]:
         on_slow=lambda instance: slow.append(instance.id),
         on_refused=lambda instance: refused.append(instance.id),
         bits=random.Random(2),
+        access_log=access_log,
     )
     sock = listening()
     port = sock.getsockname()[1]

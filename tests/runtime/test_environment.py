@@ -27,7 +27,7 @@ FLEET = {
 def environment_of(
     base: Mapping[str, str] | None = None, port: int | None = 40123, **keys: Any
 ) -> dict[str, str]:
-    config = ServiceConfig(**({"name": "order-service", "port": 8002} | keys))
+    config = ServiceConfig(name="order-service", port=8002, **keys)
     return instance_environment(
         config,
         FleetFacts("shop", "http://127.0.0.1:8700", FLEET.get),
@@ -54,7 +54,7 @@ def test_every_instance_is_told_who_and_where_it_is() -> None:
 def test_injected_beats_environment_beats_env_file_beats_the_caller() -> None:
     names = {"A": "", "B": "", "C": "", "MSCTL_SERVICE": ""}
     found = environment_of(
-        base=names | {key: "caller" for key in names},
+        base=names | dict.fromkeys(names, "caller"),
         file_environment={"B": "file", "C": "file"},
         environment={"C": "config"},
     )

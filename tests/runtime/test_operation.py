@@ -62,7 +62,10 @@ def test_an_outcome_becomes_the_result_message() -> None:
             exit_code=1,
             message="failed: a",
             failures=[Failure("a", "a-1", "exited with code 1", ("last", "words"))],
-            changes=[Change(service="a", action="started"), Change(service="b", action="unchanged", reason="x")],
+            changes=[
+                Change(service="a", action="started"),
+                Change(service="b", action="unchanged", reason="x"),
+            ],
             services=["a", "b"],
         )
 
@@ -71,7 +74,12 @@ def test_an_outcome_becomes_the_result_message() -> None:
         "exit_code": 1,
         "message": "failed: a",
         "failures": [
-            {"service": "a", "instance": "a-1", "reason": "exited with code 1", "logs": ["last", "words"]}
+            {
+                "service": "a",
+                "instance": "a-1",
+                "reason": "exited with code 1",
+                "logs": ["last", "words"],
+            }
         ],
         "problems": [],
         "changes": [

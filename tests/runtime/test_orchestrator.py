@@ -365,8 +365,7 @@ def test_a_service_that_is_wanted_again_as_its_door_closes_keeps_it(tmp_path: Pa
             await until_running(parts)
             fleet.unwant(["a"], StopOptions())
             await eventually(lambda: parts.status_of("a-1") == "gone", "it is gone", poll=0)
-            while "a" not in fleet._closing_doors:
-                await asyncio.sleep(0)
+            await eventually(lambda: "a" in fleet._closing_doors, "it is about to close", poll=0)
             # the door is still open at this moment, so a command does not open it again
             assert await parts.doors.open_all([service], set()) in ([], ["a"])
             want_all(parts, revision=2)
@@ -385,7 +384,7 @@ def test_a_supervisor_that_breaks_takes_nobody_with_it(
     async def main() -> None:
         parts = bench(tmp_path, worker("a"), worker("b"))
 
-        def behave(launch: object) -> Behaviour:
+        def behave(_: object) -> Behaviour:
             if parts.spawner.order:
                 raise ZeroDivisionError
             return Behaviour()

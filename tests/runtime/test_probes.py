@@ -11,6 +11,7 @@ import pytest
 from msctl.core.health import ProbeKind, ProbeResult
 from msctl.runtime import ports
 from msctl.runtime.probes import CommandProbe, HttpProbe, TcpProbe
+from msctl.runtime.proctree import descendants
 from tests.runtime import real
 from tests.runtime.virtual import eventually
 
@@ -268,10 +269,10 @@ def test_a_cancelled_command_is_killed() -> None:
         async with real.reaping() as reaper:
             code = "import sys, time; time.sleep(100)"
             probe = CommandProbe((sys.executable, "-ISc", code), {}, Path("/"), reaper)
-            before = set(real.descendants(os.getpid()))
+            before = set(descendants(os.getpid()))
             check = asyncio.create_task(probe(100))
             await asyncio.sleep(0)
-            (pid,) = set(real.descendants(os.getpid())) - before
+            (pid,) = set(descendants(os.getpid())) - before
             check.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await check

@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ time.sleep(100)
 def _subreaper() -> Iterator[None]:
     with real.subreaper():
         yield
+
+
+def two_lines(heard: real.Heard) -> bool:
+    return heard.text().count(b"\n") == 2
 
 
 def number_after(word: str, heard: real.Heard) -> int:
@@ -84,7 +89,7 @@ def test_strays_of_another_instance_are_left_alone() -> None:
             process = await spawner.spawn(real.python(STRAY, instance="api-1"), mine)
             other = await spawner.spawn(real.python(STRAY, instance="api-2"), others)
             for heard in (mine, others):
-                await eventually(lambda h=heard: h.text().count(b"\n") == 2, "both run")
+                await eventually(partial(two_lines, heard), "both run")
             await process.clear(0)
             assert real.is_alive(number_after("stray", others))
             await other.clear(0)

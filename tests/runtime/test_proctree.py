@@ -77,7 +77,7 @@ def test_a_process_that_is_none_of_ours_has_no_instance() -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     assert instance_of(gone.pid) is None
-    with pytest.raises(OSError):
+    with pytest.raises((FileNotFoundError, ProcessLookupError)):
         read_proc(gone.pid, "stat")
 
 

@@ -3,9 +3,11 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
+from msctl.runtime.proctree import read_proc
 from msctl.runtime.reaper import Reaper
 from tests.runtime import real
 from tests.runtime.virtual import eventually
@@ -23,9 +25,17 @@ def start(*command: str) -> int:
     return child.pid
 
 
+def shell_with_a_child() -> "subprocess.Popen[str]":
+    """A shell that says its child's pid and ends."""
+    command = ["sh", "-c", "sleep 0.1 & echo $!"]
+    shell = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    shell.returncode = 0  # the reaper collects it
+    return shell
+
+
 def is_zombie(pid: int) -> bool:
     try:
-        stat = (real.read_proc(pid, "stat")).rpartition(b")")[2]
+        stat = (read_proc(pid, "stat")).rpartition(b")")[2]
     except OSError:
         return False
     return stat.split()[0] == b"Z"
@@ -55,7 +65,7 @@ def test_many_that_end_together_are_all_told() -> None:
         async with real.reaping() as reaper:
             for number in range(20):
                 pid = start("sh", "-c", f"exit {number}")
-                reaper.watch(pid, lambda code, number=number: codes.update({number: code}))
+                reaper.watch(pid, partial(codes.__setitem__, number))
             await eventually(lambda: len(codes) == 20, "all exits are told")
         assert codes == {number: number for number in range(20)}
 
@@ -67,10 +77,7 @@ def test_orphans_that_nobody_watches_are_collected() -> None:
         async with real.reaping() as reaper:
             told: list[int] = []
             # the shell ends at once, its child a little later: it is adopted, then it dies
-            shell = subprocess.Popen(
-                ["sh", "-c", "sleep 0.1 & echo $!"], stdout=subprocess.PIPE, text=True
-            )
-            shell.returncode = 0
+            shell = shell_with_a_child()
             reaper.watch(shell.pid, told.append)
             assert shell.stdout is not None
             with shell.stdout:

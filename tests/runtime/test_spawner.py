@@ -61,7 +61,9 @@ def executable(path: Path, text: str, mode: int = 0o755) -> Path:
 
 
 def test_it_runs_in_its_own_session_directory_and_environment(tmp_path: Path) -> None:
-    code, heard = outcome(real.python(REPORT, directory=tmp_path, environment={"A": "ä b", "LC_CTYPE": "C.UTF-8"}))
+    code, heard = outcome(
+        real.python(REPORT, directory=tmp_path, environment={"A": "ä b", "LC_CTYPE": "C.UTF-8"})
+    )
     report = json.loads(heard.text())
     assert code == 0
     assert report["cwd"] == str(tmp_path)
@@ -218,7 +220,9 @@ def test_an_application_that_cannot_be_imported_ends_and_says_why(tmp_path: Path
 
 
 def test_another_interpreter_runs_the_application(tmp_path: Path) -> None:
-    interpreter = executable(tmp_path / "python", f'#!/bin/sh\necho "other"\nexec {sys.executable} "$@"\n')
+    interpreter = executable(
+        tmp_path / "python", f'#!/bin/sh\necho "other"\nexec {sys.executable} "$@"\n'
+    )
 
     async def main() -> None:
         heard = real.Heard()

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -204,7 +205,7 @@ def test_an_internal_error_is_a_failure_of_this_instance_alone(
                 one.process.clear = clear  # type: ignore[method-assign]
                 raise ZeroDivisionError
 
-            clear, one.process.clear = one.process.clear, broken  # type: ignore[method-assign]
+            clear, one.process.clear = one.process.clear, broken  # type: ignore[method-assign, assignment]
             one.process.exit(1)
             await one.until("error")
             assert one.failure.reason == "internal error: ZeroDivisionError()"
@@ -217,6 +218,10 @@ def test_an_internal_error_is_a_failure_of_this_instance_alone(
 
 
 # After an exit
+
+
+def has_started(one: Supervised, times: int) -> bool:
+    return one.starts == times
 
 
 async def running_for(one: Supervised, seconds: float) -> None:
@@ -287,7 +292,7 @@ def test_quick_crashes_are_followed_by_longer_and_longer_waits_and_five_are_an_e
                 one.process.exit(1)
                 await one.until("backoff")
                 begun = asyncio.get_running_loop().time()
-                await eventually(lambda n=crash: one.starts == n + 1, "it is started again")
+                await eventually(partial(has_started, one, crash + 1), "it is started again")
                 waits.append(asyncio.get_running_loop().time() - begun)
             for wait, expected in zip(waits, [1, 2, 4, 8], strict=True):
                 assert 0.89 * expected < wait < 1.12 * expected
@@ -426,7 +431,7 @@ def test_what_was_meant_for_the_life_before_does_not_reach_the_next(tmp_path: Pa
         service = api("a", app=None, command="serve", start_timeout=0.2)
         async with supervised(parts, service) as one:
             await eventually(lambda: one.starts == 1, "it was started")
-            one.process.clear = lambda grace: asyncio.sleep(1)  # type: ignore[method-assign, assignment]
+            one.process.clear = lambda _: asyncio.sleep(1)  # type: ignore[method-assign, assignment]
             parts.spawner.behave = lambda _: Behaviour()
             await eventually(lambda: one.starts == 2, "another port is tried")
             await asyncio.sleep(0.05)

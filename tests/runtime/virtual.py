@@ -41,7 +41,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._one_thread_less)
         return future
 
-    async def shutdown_default_executor(self) -> None:  # type: ignore[override]
+    async def shutdown_default_executor(self) -> None:
         self._threads += 1
         await super().shutdown_default_executor()
         self._threads -= 1

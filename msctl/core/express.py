@@ -1,0 +1,213 @@
+"""The express lane: calls on a service where all is well, at the cost of a few additions.
+
+While every instance in rotation is healthy and every breaker closed, a call needs no
+decision but the balancer's, and its good end changes nothing but counts. The lane does
+exactly what `Call` would do then, no more: it counts in the same windows, keeps the same
+turns and holds the same places. Whatever is out of the ordinary, before a call or within
+it, is `Call`'s, which takes a call over that has begun here (`adopt`).
+"""
+
+from collections.abc import Callable, Sequence
+from math import inf
+
+from msctl.core.balancer_choosers import Cycle
+from msctl.core.breaker_history import BreakerHistory
+from msctl.core.breaker_options import NEVER_OPENS
+from msctl.core.breaker_permit import Permit
+from msctl.core.breaker_window import Bucket
+from msctl.core.call import Call
+from msctl.core.decision import CallFacts
+from msctl.core.lease import Lease
+from msctl.core.member import Member
+from msctl.core.outcome import Verdict, rule_for_status
+from msctl.core.route_parts import RouteParts
+from msctl.model import BreakerState, ServiceInstance
+
+LOOK_AGAIN = 0.1
+"""Seconds after which a closed lane is looked at again, when no event told of a change."""
+
+_CLIENT_ERROR = 400
+_NOWHERE = BreakerHistory(NEVER_OPENS)
+
+
+class Track:
+    """One process on the lane, with its counts at hand."""
+
+    __slots__ = ("bucket", "generation", "history", "instance", "load", "member", "notes")
+
+    def __init__(self, member: Member, now: float) -> None:
+        self.member = member
+        self.instance: ServiceInstance = member.instance
+        self.load = member.load
+        self.generation = member.breaker.generation
+        """That of its breaker: the verdict on a call from an older one does not count."""
+        self.history = member.breaker.history
+        self.bucket: Bucket = self.history.bucket(now)
+        self.notes: dict[bytes, object] = {}
+        """For whoever relays: what it has found out about this process's answers."""
+
+    def is_current(self) -> bool:
+        """Whether a verdict on a call that began here still counts (router.md, Breaker 1)."""
+        breaker = self.member.breaker
+        return breaker.generation == self.generation and breaker.history is self.history
+
+    def retire(self) -> None:
+        """Let what is still under way count nowhere."""
+        self.history = _NOWHERE
+        self.bucket = _NOWHERE.bucket(0.0)
+
+
+class ExpressLane:
+    """The lane of one route. Not thread-safe: it belongs to one loop.
+
+    Every `take` is followed by one of `done`, `abandon` and `adopt`.
+    """
+
+    def __init__(self, parts: Callable[[], RouteParts]) -> None:
+        self._parts_now = parts
+        self._parts = parts()
+        self.generation = 0
+        """That of the service's breaker, as a call has to remember it."""
+        self.timeout = self._parts.policy.timeout
+        """Of a call, in seconds."""
+        self._tracks: list[Track] = []
+        self._cycle: Cycle[Track] | None = None
+        self._changed = True
+        self._open_until = -inf
+        self._closed_until = -inf
+        self._bulkhead = self._parts.bulkhead
+        self._history = self._parts.gate.breaker.history
+        self._bucket = self._history.bucket(0.0)
+        self._deposits = self._parts.budget.bucket(0.0)
+
+    def close(self) -> None:
+        """Take no call until everything has been looked at again: something has changed."""
+        self._open_until = self._closed_until = -inf
+        self._changed = True
+
+    def take(self, now: float) -> Track | None:
+        """Choose an instance and count the call; None: it is one for `Call`."""
+        cycle = self._cycle
+        if now >= self._open_until or (cycle is not None and cycle.stale):
+            if not self._try_to_open(now):
+                return None
+            cycle = self._cycle
+        bulkhead = self._bulkhead
+        if bulkhead.in_flight >= bulkhead.limit:
+            return None
+        if cycle is None:
+            track = self._parts.balancer.choose(self._tracks, now)
+            assert track is not None, "an open lane has somebody"
+        else:
+            order, position = cycle.order, cycle.position
+            track = order[position]
+            position += 1
+            cycle.position = position if position < len(order) else 0
+        load = track.load
+        load.connections += 1
+        load.limited += 1
+        bulkhead.express += 1
+        self._deposits.events += 1
+        return track
+
+    def done(self, track: Track, generation: int, status: int, started: float, now: float) -> None:
+        """Count a good end: any status below 500 but 429.
+
+        `generation` is the lane's at the time of `take`.
+        """
+        self._give_back(track)
+        if now >= self._open_until or generation != self.generation:
+            self._done_late(track, generation, status, started, now)
+            return
+        track.bucket.events += 1
+        self._bucket.events += 1
+        if status < _CLIENT_ERROR:
+            track.history.run = self._history.run = 0
+        if self._cycle is None:
+            track.load.observe(now - started, now)
+
+    def is_open(self, now: float) -> bool:
+        """Whether nothing has changed since the lane was last looked at."""
+        return now < self._open_until
+
+    def undo(self, track: Track) -> None:
+        """Take back a `take` that came to nothing, as if it had not been."""
+        self._give_back(track)
+        self._deposits.events -= 1
+        if self._cycle is not None:
+            self._cycle.position = (self._cycle.position or len(self._cycle.order)) - 1
+
+    def abandon(self, track: Track) -> None:
+        """Count nothing: the caller went away."""
+        self._give_back(track)
+
+    def adopt(
+        self, track: Track, generation: int, facts: CallFacts, started: float
+    ) -> tuple[Call, Lease]:
+        """Hand a call that is under way over to where everything can be dealt with."""
+        parts = self._parts_now()
+        track.load.connections -= 1
+        track.load.limited -= 1
+        call = Call(parts, facts, started)
+        lease = call.resume(
+            track.member,
+            Permit(track.member.breaker, track.generation, None),
+            Permit(parts.gate.breaker, generation, None),
+            started,
+        )
+        return call, lease
+
+    def _give_back(self, track: Track) -> None:
+        load = track.load
+        load.connections -= 1
+        load.limited -= 1
+        self._bulkhead.leave_express()
+
+    def _done_late(
+        self, track: Track, generation: int, status: int, started: float, now: float
+    ) -> None:
+        """Count what ends after the lane has changed, by way of the breakers themselves."""
+        verdict: Verdict = rule_for_status(status).verdict
+        breaker = track.member.breaker
+        Permit(breaker, track.generation, None).release(verdict, now)
+        Permit(self._parts_now().gate.breaker, generation, None).release(verdict, now)
+        track.load.observe(now - started, now)
+
+    def _try_to_open(self, now: float) -> bool:
+        if now < self._closed_until:
+            return False
+        parts = self._parts = self._parts_now()
+        breaker = parts.gate.breaker
+        members = parts.rotation.undisturbed(now)
+        if members is None or breaker.last_state is not BreakerState.CLOSED:
+            self._open_until, self._closed_until = -inf, now + LOOK_AGAIN
+            return False
+        if self._changed or self._cycle is None or self._cycle.stale:
+            self._line_up(members, now)
+        self._renew(now)
+        return True
+
+    def _line_up(self, members: Sequence[Member], now: float) -> None:
+        known = {track.member: track for track in self._tracks if track.is_current()}
+        for track in self._tracks:
+            if track.member not in known:
+                track.retire()
+        self._tracks = [known.get(member) or Track(member, now) for member in members]
+        self._cycle = self._parts.balancer.cycle(self._tracks)
+        self._changed = False
+
+    def _renew(self, now: float) -> None:
+        """Take the counts under way at hand, all of them good until the first one turns."""
+        parts = self._parts
+        self._bulkhead = parts.bulkhead
+        self._history = parts.gate.breaker.history
+        self.generation = parts.gate.breaker.generation
+        self.timeout = parts.policy.timeout
+        self._bucket = self._history.bucket(now)
+        self._deposits = parts.budget.bucket(now)
+        turns = [self._history.turns_at(now), parts.budget.turns_at(now)]
+        for track in self._tracks:
+            track.instance = track.member.instance
+            track.bucket = track.history.bucket(now)
+            turns.append(track.history.turns_at(now))
+        self._open_until = min(turns)
