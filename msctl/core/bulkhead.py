@@ -32,15 +32,15 @@ class Bulkhead:
     def __init__(self, limit: int, queue: int) -> None:
         self.limit = limit
         self.queue = queue
-        self.express = 0
-        """Places of calls on the express lane, which counts them itself."""
+        self.free = limit
+        """Places that nobody has; calls on the express lane take and return them by count."""
         self._inside: set[Guest] = set()
         self._queue: dict[Guest, None] = {}
 
     @property
     def in_flight(self) -> int:
         """Calls that have a place."""
-        return len(self._inside) + self.express
+        return self.limit - self.free
 
     @property
     def queued(self) -> int:
@@ -56,8 +56,8 @@ class Bulkhead:
             return Entry.INSIDE
         if guest in self._queue:
             return Entry.QUEUED
-        if self.in_flight < self.limit and not self._queue:
-            self._inside.add(guest)
+        if self.free > 0 and not self._queue:
+            self._let_in(guest)
             return Entry.INSIDE
         if len(self._queue) + waiting_elsewhere >= self.queue:
             return Entry.FULL
@@ -69,31 +69,35 @@ class Bulkhead:
         self._queue.pop(guest, None)
         if guest in self._inside:
             self._inside.remove(guest)
-            self._admit()
+            self.leave_express()
 
     def leave_express(self) -> None:
         """Give the place of a call on the express lane back."""
-        self.express -= 1
+        self.free += 1
         if self._queue:
             self._admit()
 
     def move_in(self, guest: Guest) -> None:
         """Let a call keep the place that it had on the express lane."""
-        self.express -= 1
         self._inside.add(guest)
 
     def resize(self, limit: int, queue: int) -> None:
         """Apply other limits; those inside stay, those who now fit are let in."""
+        self.free += limit - self.limit
         self.limit, self.queue = limit, queue
         self._admit()
 
     def _admit(self) -> None:
-        while self._queue and self.in_flight < self.limit:
+        while self._queue and self.free > 0:
             first = next(iter(self._queue))
             del self._queue[first]
-            self._inside.add(first)
+            self._let_in(first)
             if first.wake is not None:
                 first.wake()
+
+    def _let_in(self, guest: Guest) -> None:
+        self._inside.add(guest)
+        self.free -= 1
 
     def __repr__(self) -> str:
         return f"<Bulkhead {self.in_flight}/{self.limit} in flight, {self.queued} queued>"

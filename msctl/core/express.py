@@ -93,7 +93,7 @@ class ExpressLane:
                 return None
             cycle = self._cycle
         bulkhead = self._bulkhead
-        if bulkhead.in_flight >= bulkhead.limit:
+        if bulkhead.free <= 0:
             return None
         if cycle is None:
             track = self._parts.balancer.choose(self._tracks, now)
@@ -106,29 +106,29 @@ class ExpressLane:
         load = track.load
         load.connections += 1
         load.limited += 1
-        bulkhead.express += 1
+        bulkhead.free -= 1
         self._deposits.events += 1
         return track
 
-    def done(self, track: Track, generation: int, status: int, started: float, now: float) -> None:
-        """Count a good end: any status below 500 but 429.
+    def done(self, track: Track, generation: int, status: int, started: float, now: float) -> bool:
+        """Count a good end: any status below 500 but 429; True while all is well.
 
         `generation` is the lane's at the time of `take`.
         """
-        self._give_back(track)
+        load = track.load
+        load.connections -= 1
+        load.limited -= 1
+        self._bulkhead.leave_express()
         if now >= self._open_until or generation != self.generation:
             self._done_late(track, generation, status, started, now)
-            return
+            return False
         track.bucket.events += 1
         self._bucket.events += 1
         if status < _CLIENT_ERROR:
             track.history.run = self._history.run = 0
         if self._cycle is None:
-            track.load.observe(now - started, now)
-
-    def is_open(self, now: float) -> bool:
-        """Whether nothing has changed since the lane was last looked at."""
-        return now < self._open_until
+            load.observe(now - started, now)
+        return True
 
     def undo(self, track: Track) -> None:
         """Take back a `take` that came to nothing, as if it had not been."""

@@ -197,10 +197,9 @@ class ExpressConnection(ClientConnection):
         assert transport is not None, "a connection that has a request has a transport"
         transport.write(answer.head + data[end:] if answer.size else answer.head)
         upstream.flight = self._upstream = None
-        lane = self._lane
-        lane.done(track, self._generation, answer.status, self._started, now)
-        answer.record(answer.status, now - self._started)
-        if lane.is_open(now):
+        started = self._started
+        answer.record(answer.status, now - started)
+        if self._lane.done(track, self._generation, answer.status, started, now):
             self._pool.put_back(upstream, self._key, now)
         else:
             self._pool.release(upstream)
