@@ -156,7 +156,7 @@ def _assemble(spec: DaemonSpec, fleet: FleetConfig, end: asyncio.Event) -> _Part
             traffic=_Traffic(router, gateway, clock),
             base_environment=lambda name: orchestrator.environments.get(name, os.environ),
         ),
-        api=ControlApi(orchestrator, commands, status, end.set).with_routes(
+        api=ControlApi(orchestrator, commands, status, end).with_routes(
             breaker_routes(Breakers(orchestrator, breaker_watch))
         ),
     )

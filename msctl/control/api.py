@@ -37,12 +37,12 @@ class ControlApi:
         orchestrator: Orchestrator,
         commands: Commands,
         status: StatusReport,
-        end_daemon: Callable[[], None],
+        end: asyncio.Event,
     ) -> None:
         self._fleet = orchestrator
         self._commands = commands
         self._status = status
-        self._end_daemon = end_daemon
+        self._end = end
         self.used = False
         """Whether anyone has asked for anything yet."""
         self._closing = asyncio.Event()
@@ -81,9 +81,10 @@ class ControlApi:
         self.app.add_exception_handler(UnknownService, _unknown_service)
         self.app.add_exception_handler(UsageError, _wrong_use)
 
-    async def ping(self) -> dict[str, str]:
-        """Tell that the daemon is there."""
-        return {"project": self._fleet.fleet.project}
+    async def ping(self) -> JSONResponse:
+        """Tell that the daemon is there; 503 while it is ending."""
+        document = {"project": self._fleet.fleet.project}
+        return JSONResponse(document, status_code=503 if self._end.is_set() else 200)
 
     async def status(self, service: Annotated[list[str] | None, Query()] = None) -> JSONResponse:
         """Return the status document, of all or of the named services."""
@@ -116,7 +117,7 @@ class ControlApi:
             try:
                 await self._unless_closing(_gone(request))
             finally:
-                self._end_daemon()
+                self._end.set()
 
         return StreamingResponse(stay(), media_type=NDJSON)
 
@@ -207,7 +208,7 @@ class ControlApi:
             try:
                 exit_code = await operation.run(work, self._status.document)
                 if ends_daemon(exit_code):
-                    self._end_daemon()
+                    self._end.set()
             finally:
                 gone.cancel()
                 del self._operations[operation.id]

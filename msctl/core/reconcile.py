@@ -22,6 +22,8 @@ class Wish:
     replicas: int
     revision: int = 1
     dependencies: tuple[Dependency, ...] = ()
+    waits: bool = True
+    """Whether it starts only when its dependencies allow it; they stop after it in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ def unmet(wish: Wish, wishes: Mapping[str, Wish], facts: Facts) -> list[str]:
     One that nobody wants to run (`--no-deps`, or stopped by name) is not waited for.
     """
     names = []
-    for dependency in wish.dependencies:
+    for dependency in wish.dependencies if wish.waits else ():
         wanted = wishes.get(dependency.name)
         if wanted is None or wanted.replicas == 0:
             continue

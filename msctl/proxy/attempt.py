@@ -1,6 +1,7 @@
 """One attempt of a call on one instance: connect, send, read the response's head."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,11 +12,16 @@ from msctl.proxy.context import ProxyContext, run_hook
 from msctl.proxy.faults import BadMessage, StreamLost, UpstreamFailed
 from msctl.proxy.head import HeadScanner, RequestHead, ResponseHead, parse_response
 from msctl.proxy.interrupt import Cause, Interrupted, Interrupts
+from msctl.proxy.relay import breaks_off
 from msctl.proxy.request_body import RequestBody
+from msctl.proxy.stream import BUFFER_LIMIT
 from msctl.proxy.upstream import UpstreamConnection
 
 SLOW_AFTER: Final = 1.0
 """Seconds without a byte after which the instance's health is looked at (router.md)."""
+
+SHORT_WAIT: Final = 0.05
+"""Seconds that a head waits for a short body; longer would hold up one that trickles in."""
 
 _SWITCHING: Final = 101
 
@@ -76,7 +82,9 @@ class Attempt:
             else:
                 outgoing.body.begin()  # has been sent
                 self._note_byte(self._upstream)
-            return await self._read_head(self._upstream, outgoing)
+            head = await self._read_head(self._upstream, outgoing)
+            await self._see_it_whole(self._upstream, head)
+            return head
         finally:
             remove()
             self._slow.cancel()
@@ -136,6 +144,21 @@ class Attempt:
         if head.status == _SWITCHING and outgoing.request.upgrade is None:
             raise UpstreamFailed(Outcome.MALFORMED, "101 for a request that asked for no upgrade")
         return head
+
+    async def _see_it_whole(self, upstream: UpstreamConnection, head: ResponseHead) -> None:
+        """Have a short answer here before any of it is relayed; raises UpstreamFailed (RESET).
+
+        Servers write the head and the body one after the other. An instance that is killed
+        in between has answered nothing, and another one may be asked.
+        """
+        size = head.framing.length
+        if len(upstream.buffer) < size < BUFFER_LIMIT:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SHORT_WAIT):
+                    while len(upstream.buffer) < size and not upstream.ended:
+                        await upstream.more()
+        if breaks_off(upstream, head):
+            raise UpstreamFailed(Outcome.RESET, "closed before its answer was whole")
 
     def _closed(self, upstream: UpstreamConnection) -> UpstreamFailed:
         if upstream.buffer:

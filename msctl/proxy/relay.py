@@ -32,6 +32,23 @@ def client_framing(response: ResponseHead, minor: int) -> Framing:
     return response.framing
 
 
+def breaks_off(upstream: Stream, response: ResponseHead) -> bool:
+    """Whether the connection has ended before the body that begins in its buffer did.
+
+    Nothing is taken from the buffer. A body that breaks the protocol is no case of this.
+    """
+    if not upstream.ended:
+        return False
+    reader, rest = body_reader(response.framing), bytearray(upstream.buffer)
+    try:
+        reader.take(rest)
+    except BadMessage:
+        return False
+    if response.framing.kind is BodyKind.UNTIL_CLOSE:
+        return upstream.error is not None
+    return not reader.done
+
+
 class ResponseBody:
     """The body of one response, read from the instance and written to the client."""
 

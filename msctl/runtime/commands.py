@@ -61,7 +61,10 @@ class Commands:
         names = graph.closure(
             options.services or without_profile(fleet, options.profiles), no_deps=options.no_deps
         )
-        plan = make_plan(self._fleet, fleet, names, Approach.UPDATE, options.scale)
+        for name in options.scale.keys() - set(names):
+            operation.warn(f"--scale {name}: it is not among the services that are started")
+        waits = not options.no_deps
+        plan = make_plan(self._fleet, fleet, names, Approach.UPDATE, options.scale, waits=waits)
         leaving: list[str] = []
         if not options.services:
             leaving = [name for name in self._fleet.wanted() if name not in fleet.services]

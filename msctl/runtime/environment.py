@@ -31,7 +31,7 @@ def instance_environment(
 ) -> dict[str, str]:
     """Merge, strongest last: the caller's environment, env files, `environment`, injected."""
     injected = {
-        "HOST": "127.0.0.1",
+        "HOST": _bind_address(service),
         "PYTHONUNBUFFERED": "1",
         "MSCTL_PROJECT": facts.project,
         "MSCTL_SERVICE": service.name,
@@ -45,6 +45,12 @@ def instance_environment(
         injected |= _address_of(facts.resolved(dependency.name))
     inherited = {key: value for key, value in base.items() if key not in {"PORT", "HOST"}}
     return inherited | service.file_environment | service.environment | injected
+
+
+def _bind_address(service: ServiceConfig) -> str:
+    """Return where an instance listens: on loopback, unless the service port is its own."""
+    own = service.binds_own_port and service.host != "localhost"
+    return service.host if own else "127.0.0.1"
 
 
 def _address_of(service: ServiceConfig | None) -> dict[str, str]:

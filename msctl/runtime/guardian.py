@@ -32,14 +32,18 @@ def guard(state: StateDir, run: Callable[[int], int], handed_over: int) -> int |
     state.remove_leftovers()
     become_subreaper()
     lifeline, held_open = os.pipe()
+    signals = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # until there is somebody to forward to
     daemon = os.fork()
     if daemon == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         os.close(held_open)
         _run_and_exit(run, lifeline)
     os.close(lifeline)
     os.close(handed_over)
     _let_go_of_stdio()
     _forward_signals(daemon)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     code = _wait_for(daemon)
     kill_descendants()
     state.remove_leftovers()

@@ -19,6 +19,8 @@ from msctl.runtime.statedir import StateDir
 PATIENCE = 30.0
 """Seconds to wait for another daemon that is just starting or ending."""
 _RETRY = 0.02
+_UNAVAILABLE = 503
+"""It is there, but ending (see ControlApi.ping)."""
 _LOCKED = "locked"
 
 
@@ -84,16 +86,16 @@ def _wait_for_the_other(state: StateDir, deadline: float) -> None:
 
 
 def is_running(state: StateDir) -> bool:
-    """Whether a daemon answers on the control socket; a stale socket does not count."""
+    """Whether a daemon answers on the control socket, and is not just ending."""
     try:
-        ControlClient(state.socket).request("GET", "/ping", timeout=PATIENCE)
+        status, _ = ControlClient(state.socket).request("GET", "/ping", timeout=PATIENCE)
     except NoDaemon:
         return False
     except BrokenResponse as error:
         if isinstance(error.__cause__, TimeoutError):
             raise MsctlError("the daemon of this fleet does not answer; is it stopped?") from None
         return False  # it went away while it was asked
-    return True
+    return status < _UNAVAILABLE
 
 
 def receive_spec(channel: int) -> DaemonSpec:

@@ -12,7 +12,7 @@ from msctl.runtime.orchestrator import Orchestrator
 HOT_KEYS = frozenset(
     {
         "description", "replicas", "balancer", "breaker", "retries", "limits", "timeout",
-        "start_timeout", "stop_timeout", "drain_timeout", "stop_signal", "restart", "scaling",
+        "start_timeout", "stop_timeout", "drain_timeout", "stop_signal", "scaling",
         "watch", "data", "profiles",
     }
 )  # fmt: skip
@@ -53,6 +53,8 @@ def make_plan(
     names: Iterable[str],
     approach: Approach,
     scale: Mapping[str, int] | None = None,
+    *,
+    waits: bool = True,
 ) -> Plan:
     """Compare what these services should be with what is wanted of them so far."""
     plan = Plan(fleet)
@@ -69,6 +71,7 @@ def make_plan(
             replicas=replicas,
             revision=revision + (change.action in {"started", "restarted"}),
             dependencies=service.dependencies,
+            waits=waits,
         )
     return plan
 

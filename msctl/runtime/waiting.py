@@ -1,5 +1,7 @@
 """Waiting for services to be what they should be, and saying why they are not."""
 
+from collections.abc import Collection
+
 from msctl.errors import Failure
 from msctl.model import Health, ServiceStatus
 from msctl.runtime.operation import (
@@ -28,7 +30,7 @@ async def until_healthy(
     try:
         ending = await operation.until(
             lambda: all(is_settled(fleet, name) for name in names),
-            failed=lambda: any(map(fleet.failures, names)),
+            failed=lambda: any(setbacks(fleet, name, names) for name in names),
             timeout=timeout,
         )
     finally:
@@ -41,7 +43,7 @@ def describe(
     fleet: Orchestrator, ending: Ending, names: tuple[str, ...], late: list[str], lateness: str
 ) -> Outcome:
     """Put the ending of a wait into an answer."""
-    failures = [failure for name in names for failure in fleet.failures(name)]
+    failures = [failure for name in names for failure in setbacks(fleet, name, names)]
     message = ""
     match ending:
         case Ending.EXPIRED:
@@ -56,6 +58,28 @@ def describe(
     return Outcome(
         exit_code=_EXIT_CODES[ending], message=message, failures=failures, services=list(names)
     )
+
+
+def setbacks(fleet: Orchestrator, name: str, waited_for: Collection[str]) -> list[Failure]:
+    """Return why waiting for a service is in vain, until a command changes something.
+
+    `waited_for` speak for themselves: their failures are not repeated for their dependents.
+    """
+    found = fleet.failures(name)
+    instances = fleet.instances(name)
+    if fleet.is_current(name):
+        found += [
+            Failure(name, i.id, f"it ended: {i.reason}", fleet.logs.instance(i.id).tail())
+            for i in instances
+            if i.status is ServiceStatus.STOPPED
+        ]
+    if not instances:
+        found += [
+            Failure(name, None, f"not started: it waits for {needed}, which has failed")
+            for needed in fleet.waits_for(name)
+            if needed not in waited_for and fleet.failures(needed)
+        ]
+    return found
 
 
 def is_settled(fleet: Orchestrator, name: str) -> bool:

@@ -105,7 +105,7 @@ def test_lines_are_coloured_on_a_terminal(
 def test_a_reason_stays_on_its_line(daemon: FakeDaemon) -> None:
     daemon.on("GET", "/events", operation(OPENED | {"reason": "exited\nwith \x1b[31mred"}))
     (line,) = msctl(daemon.project, "events").out.splitlines()
-    assert line.endswith("(exited with [31mred)")
+    assert line.endswith("(exited with  [31mred)")
 
 
 # Following

@@ -106,7 +106,7 @@ class ControlledFleet:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         parts = self.parts
-        self.api = ControlApi(parts.orchestrator, parts.commands, parts.status, self._end.set)
+        self.api = ControlApi(parts.orchestrator, parts.commands, parts.status, self._end)
         async with (
             control_server(self.socket, self.api.app, CallProtocol),
             self.api.running(),

@@ -89,6 +89,47 @@ def test_a_reset_is_tried_elsewhere_when_the_method_allows_it(loop: str) -> None
     run(main(), loop)
 
 
+@LOOPS
+@pytest.mark.parametrize("part", ["", "half"])
+def test_an_answer_that_breaks_off_before_any_of_it_was_relayed_is_no_answer(
+    part: str, loop: str
+) -> None:
+    async def half(peer: Peer) -> None:
+        await peer.request()
+        peer.send(f"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{part}")
+
+    async def main() -> None:
+        async with Upstream(half) as bad, Upstream(echo) as good, fleet() as f:
+            f.add(bad, 1)
+            f.add(good, 2)
+            for _ in range(4):
+                response = await f.call(get())
+                assert response.one("X-Msctl-Instance") == "api-2"
+            assert bad.connections >= 1
+
+    run(main(), loop)
+
+
+def test_a_short_body_that_trickles_in_is_relayed_as_it_comes() -> None:
+    async def trickle(peer: Peer) -> None:
+        await peer.request()
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+        await relayed.wait()
+        peer.send("half")
+
+    async def main() -> None:
+        async with Upstream(trickle) as upstream, fleet() as f, f.client() as client:
+            f.add(upstream)
+            client.send(get())
+            await client.head()
+            await client.reader.readexactly(4)
+            relayed.set()
+            await client.reader.readexactly(4)
+
+    relayed = asyncio.Event()
+    run(main())
+
+
 def test_a_reset_of_a_post_is_502_and_goes_nowhere_else() -> None:
     async def main() -> None:
         async with Upstream(reset) as bad, fleet() as f, Upstream(reset) as other:

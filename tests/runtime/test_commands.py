@@ -606,3 +606,62 @@ def test_wait_can_be_interrupted(tmp_path: Path) -> None:
             assert running(parts) == ["w-1"]
 
     run_virtual(main())
+
+
+# What waiting cannot bring
+
+
+def failing(instance: str, code: int) -> Callable[[Any], Behaviour]:
+    return lambda launch: Behaviour(exit_code=code if launch.instance == instance else None)
+
+
+def test_up_does_not_wait_for_a_worker_that_has_ended_by_itself(tmp_path: Path) -> None:
+    async def main() -> None:
+        parts = bench(tmp_path)
+        parts.spawner.behave = failing("mailer-1", 0)
+        parts.lives.probes["user-1"].answer = REFUSED
+        async with parts.running():
+            result = await up(parts).result()
+            assert result["exit_code"] == 1
+            assert [f["service"] for f in result["failures"]] == ["mailer"]
+            assert "it ended: exited with code 0" in result["failures"][0]["reason"]
+
+    run_virtual(main())
+
+
+def test_a_restart_does_not_wait_for_a_dependency_that_was_given_up(tmp_path: Path) -> None:
+    async def main() -> None:
+        parts = bench(tmp_path)
+        async with parts.running():
+            await up(parts).result()
+            parts.spawner.behave = failing("user-1", 1)
+            parts.lives.probes["user-1"].answer = REFUSED
+            assert (await restart(parts, "user").result())["exit_code"] == 1
+            result = await restart(parts, "order").result()
+            assert result["exit_code"] == 1
+            assert "it waits for user, which has failed" in result["failures"][0]["reason"]
+
+    run_virtual(main())
+
+
+def test_no_deps_starts_beside_a_dependency_that_was_given_up(tmp_path: Path) -> None:
+    async def main() -> None:
+        parts = bench(tmp_path)
+        parts.spawner.behave = failing("user-1", 1)
+        parts.lives.probes["user-1"].answer = REFUSED
+        async with parts.running():
+            assert (await up(parts, "user", keep=True).result())["exit_code"] == 1
+            assert (await up(parts, "order", no_deps=True).result())["exit_code"] == 0
+
+    run_virtual(main())
+
+
+def test_a_scale_for_a_service_that_is_not_started_is_a_warning(tmp_path: Path) -> None:
+    async def main() -> None:
+        parts = bench(tmp_path)
+        async with parts.running():
+            answer = up(parts, "user", scale={"mailer": 3})
+            await answer.result()
+            assert "--scale mailer" in answer.said("warning")[0]["message"]
+
+    run_virtual(main())
