@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 from msctl.core.balancer_choosers import Cycle
+from msctl.core.breaker import CircuitBreaker
 from msctl.core.breaker_history import BreakerHistory
 from msctl.core.breaker_options import NEVER_OPENS
 from msctl.core.breaker_permit import Permit
@@ -33,10 +34,23 @@ _NOWHERE = BreakerHistory(NEVER_OPENS)
 class Track:
     """One process on the lane, with its counts at hand."""
 
-    __slots__ = ("bucket", "generation", "history", "instance", "load", "member", "notes")
+    __slots__ = (
+        "breaker",
+        "bucket",
+        "gate",
+        "generation",
+        "history",
+        "instance",
+        "load",
+        "member",
+        "notes",
+    )
 
-    def __init__(self, member: Member, now: float) -> None:
+    def __init__(self, member: Member, gate: CircuitBreaker, now: float) -> None:
         self.member = member
+        self.breaker = member.breaker
+        self.gate = gate
+        """The breaker of the service."""
         self.instance: ServiceInstance = member.instance
         self.load = member.load
         self.generation = member.breaker.generation
@@ -46,10 +60,12 @@ class Track:
         self.notes: dict[bytes, object] = {}
         """For whoever relays: what it has found out about this process's answers."""
 
-    def is_current(self) -> bool:
+    def is_current(self, gate: CircuitBreaker) -> bool:
         """Whether a verdict on a call that began here still counts (router.md, Breaker 1)."""
         breaker = self.member.breaker
-        return breaker.generation == self.generation and breaker.history is self.history
+        return (
+            breaker is self.breaker and gate is self.gate and breaker.generation == self.generation
+        )
 
     def retire(self) -> None:
         """Let what is still under way count nowhere."""
@@ -151,8 +167,8 @@ class ExpressLane:
         call = Call(parts, facts, started)
         lease = call.resume(
             track.member,
-            Permit(track.member.breaker, track.generation, None),
-            Permit(parts.gate.breaker, generation, None),
+            Permit(track.breaker, track.generation, None),
+            Permit(track.gate, generation, None),
             started,
         )
         return call, lease
@@ -168,9 +184,8 @@ class ExpressLane:
     ) -> None:
         """Count what ends after the lane has changed, by way of the breakers themselves."""
         verdict: Verdict = rule_for_status(status).verdict
-        breaker = track.member.breaker
-        Permit(breaker, track.generation, None).release(verdict, now)
-        Permit(self._parts_now().gate.breaker, generation, None).release(verdict, now)
+        Permit(track.breaker, track.generation, None).release(verdict, now)
+        Permit(track.gate, generation, None).release(verdict, now)
         track.load.observe(now - started, now)
 
     def _try_to_open(self, now: float) -> bool:
@@ -188,11 +203,12 @@ class ExpressLane:
         return True
 
     def _line_up(self, members: Sequence[Member], now: float) -> None:
-        known = {track.member: track for track in self._tracks if track.is_current()}
+        gate = self._parts.gate.breaker
+        known = {track.member: track for track in self._tracks if track.is_current(gate)}
         for track in self._tracks:
             if track.member not in known:
                 track.retire()
-        self._tracks = [known.get(member) or Track(member, now) for member in members]
+        self._tracks = [known.get(member) or Track(member, gate, now) for member in members]
         self._cycle = self._parts.balancer.cycle(self._tracks)
         self._changed = False
 
