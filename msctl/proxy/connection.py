@@ -24,7 +24,7 @@ KEEP_ALIVE: Final = 300.0
 HEAD_TIME: Final = 30.0
 """Seconds from the first byte of a head to its end."""
 
-_FLUSH_TIME: Final = 300.0
+FLUSH_TIME: Final = 300.0
 """Seconds that a client may take for the end of its last answer."""
 
 
@@ -210,7 +210,7 @@ class ClientConnection(ClientStream):
     async def _flushed(self) -> bool:
         """Wait until the client has taken its answer: unread answers must not pile up."""
         try:
-            async with asyncio.timeout(_FLUSH_TIME):
+            async with asyncio.timeout(FLUSH_TIME):
                 await self.drain()
         except (TimeoutError, StreamLost):
             self.abort()
@@ -220,7 +220,7 @@ class ClientConnection(ClientStream):
     async def _finish(self) -> None:
         if not self._in_step and not self.lost:
             await self.discard_input()
-        self.close(within=_FLUSH_TIME)
+        self.close(within=FLUSH_TIME)
         if self._gone is not None:
             await self._gone
 

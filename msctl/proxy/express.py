@@ -15,7 +15,7 @@ from msctl.core.outcome import Outcome
 from msctl.core.router import ServiceRoute
 from msctl.proxy import connection
 from msctl.proxy.attempt import SLOW_AFTER
-from msctl.proxy.connection import ClientConnection, Door
+from msctl.proxy.connection import FLUSH_TIME, ClientConnection, Door
 from msctl.proxy.context import ProxyContext
 from msctl.proxy.destination import Resolver
 from msctl.proxy.exchange import Begun, Exchange
@@ -69,6 +69,7 @@ class ExpressConnection(ClientConnection):
         self._started = 0.0
         self._sent = b""
         self._method = b""
+        self._goes_on = True
         self._drawn = b""
         self._begun: tuple[RequestHead, Exchange] | None = None
 
@@ -162,6 +163,7 @@ class ExpressConnection(ClientConnection):
         self._upstream, self._track, self._key = upstream, track, key
         self._generation, self._started = lane.generation, now
         self._method, self._sent = method, data
+        self._goes_on = fields.persistent
         upstream.flight = self
         upstream.send(
             b"%b%bX-Request-Id: %b\r\ntraceparent: 00-%b-%b-01\r\n\r\n%b"
@@ -195,7 +197,9 @@ class ExpressConnection(ClientConnection):
         now = self._clock()
         transport = self._transport
         assert transport is not None, "a connection that has a request has a transport"
-        transport.write(answer.head + data[end:] if answer.size else answer.head)
+        goes_on = self._goes_on
+        head = answer.head if goes_on else answer.last_head
+        transport.write(head + data[end:] if answer.size else head)
         upstream.flight = self._upstream = None
         started = self._started
         answer.record(answer.status, now - started)
@@ -204,7 +208,9 @@ class ExpressConnection(ClientConnection):
         else:
             self._pool.release(upstream)
         self._rested_at = now
-        if self.buffer or self._draining:
+        if not goes_on:
+            self.close(within=FLUSH_TIME)
+        elif self.buffer or self._draining:
             self._have_served()
 
     def out_of_order(self) -> None:

@@ -60,6 +60,8 @@ class FamiliarFields:
     """The time limit that is among the lines, in seconds."""
     lines: bytes
     """What an instance gets instead of them, but for the ids of the call."""
+    persistent: bool
+    """The connection goes on after the response."""
 
 
 class FamiliarRequests:
@@ -100,7 +102,7 @@ class FamiliarRequests:
         to = Destination(service=self._service, target=request.target.path)
         lines = lasting_lines(request, to, peer, 1, traced=False)
         limit = b"X-Msctl-Deadline-Ms: %d\r\n" % max(1, int(timeout * 1000))
-        return FamiliarFields(raw, size, timeout, lines + limit)
+        return FamiliarFields(raw, size, timeout, lines + limit, request.persistent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ class FamiliarAnswer:
     """A response's head, as the client gets it."""
 
     head: bytes
+    last_head: bytes
+    """The same where the connection ends after the response."""
     status: int
     size: int
     """Of the body that follows, in bytes."""
@@ -139,9 +143,17 @@ def _study_answer(track: Track, head: bytes, meters: ServiceMeter) -> FamiliarAn
         return None
     if response.minor != 1 or b"close" in response.options or response.long_lived:
         return None
-    context = ResponseContext(minor=1, close=False, instance=track.instance.id, attempts=1)
+    going_on, last = (
+        final_head(
+            response,
+            framing,
+            ResponseContext(minor=1, close=close, instance=track.instance.id, attempts=1),
+        )
+        for close in (False, True)
+    )
     return FamiliarAnswer(
-        final_head(response, framing, context),
+        going_on,
+        last,
         response.status,
         framing.length,
         meters.instance(track.instance.id).record,
@@ -160,7 +172,7 @@ def _body_size(request: RequestHead) -> int | None:
 def _is_ordinary(request: RequestHead) -> bool:
     accepted = tokens(request.fields, b"accept")
     return (
-        request.persistent
+        request.minor == 1
         and not any(field.name in _UNUSUAL for field in request.fields)
         and len(values(request.fields, b"x-forwarded-for")) <= 1
         and not any(value.startswith(b"text/event-stream") for value in accepted)
