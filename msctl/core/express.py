@@ -12,8 +12,6 @@ from math import inf
 
 from msctl.core.balancer_choosers import Cycle
 from msctl.core.breaker import CircuitBreaker
-from msctl.core.breaker_history import BreakerHistory
-from msctl.core.breaker_options import NEVER_OPENS
 from msctl.core.breaker_permit import Permit
 from msctl.core.breaker_window import Bucket
 from msctl.core.call import Call
@@ -28,7 +26,6 @@ LOOK_AGAIN = 0.1
 """Seconds after which a closed lane is looked at again, when no event told of a change."""
 
 _CLIENT_ERROR = 400
-_NOWHERE = BreakerHistory(NEVER_OPENS)
 
 
 class Track:
@@ -44,33 +41,39 @@ class Track:
         "load",
         "member",
         "notes",
+        "parts",
     )
 
-    def __init__(self, member: Member, gate: CircuitBreaker, now: float) -> None:
+    def __init__(self, member: Member, parts: RouteParts, now: float) -> None:
         self.member = member
         self.breaker = member.breaker
-        self.gate = gate
+        self.parts = parts
+        """What a call that begins now is treated by, whatever is configured meanwhile."""
+        self.gate: CircuitBreaker = parts.gate.breaker
         """The breaker of the service."""
         self.instance: ServiceInstance = member.instance
         self.load = member.load
         self.generation = member.breaker.generation
         """That of its breaker: the verdict on a call from an older one does not count."""
         self.history = member.breaker.history
-        self.bucket: Bucket = self.history.bucket(now)
+        self.bucket: Bucket | None = self.history.bucket(now)
+        """The counts under way; None once it has left the lane."""
         self.notes: dict[bytes, object] = {}
         """For whoever relays: what it has found out about this process's answers."""
 
-    def is_current(self, gate: CircuitBreaker) -> bool:
-        """Whether a verdict on a call that began here still counts (router.md, Breaker 1)."""
+    def is_current(self, parts: RouteParts) -> bool:
+        """Whether it is what a new one would be; its cycle knows it by the weight it has here."""
         breaker = self.member.breaker
         return (
-            breaker is self.breaker and gate is self.gate and breaker.generation == self.generation
+            parts is self.parts
+            and breaker is self.breaker
+            and breaker.generation == self.generation
+            and self.member.instance.weight == self.instance.weight
         )
 
     def retire(self) -> None:
-        """Let what is still under way count nowhere."""
-        self.history = _NOWHERE
-        self.bucket = _NOWHERE.bucket(0.0)
+        """Have what is still under way judged by the breakers themselves."""
+        self.bucket = None
 
 
 class ExpressLane:
@@ -103,14 +106,14 @@ class ExpressLane:
 
     def take(self, now: float) -> Track | None:
         """Choose an instance and count the call; None: it is one for `Call`."""
+        bulkhead = self._bulkhead
+        if bulkhead.free <= 0:
+            return None
         cycle = self._cycle
         if now >= self._open_until or (cycle is not None and cycle.stale):
             if not self._try_to_open(now):
                 return None
             cycle = self._cycle
-        bulkhead = self._bulkhead
-        if bulkhead.free <= 0:
-            return None
         if cycle is None:
             track = self._parts.balancer.choose(self._tracks, now)
             assert track is not None, "an open lane has somebody"
@@ -135,10 +138,11 @@ class ExpressLane:
         load.connections -= 1
         load.limited -= 1
         self._bulkhead.leave_express()
-        if now >= self._open_until or generation != self.generation:
+        bucket = track.bucket
+        if bucket is None or now >= self._open_until or generation != self.generation:
             self._done_late(track, generation, status, started, now)
             return False
-        track.bucket.events += 1
+        bucket.events += 1
         self._bucket.events += 1
         if status < _CLIENT_ERROR:
             track.history.run = self._history.run = 0
@@ -146,25 +150,21 @@ class ExpressLane:
             load.observe(now - started, now)
         return True
 
-    def undo(self, track: Track) -> None:
-        """Take back a `take` that came to nothing, as if it had not been."""
-        self._give_back(track)
-        self._deposits.events -= 1
-        if self._cycle is not None:
-            self._cycle.position = (self._cycle.position or len(self._cycle.order)) - 1
-
-    def abandon(self, track: Track) -> None:
+    def abandon(self, track: Track, now: float) -> None:
         """Count nothing: the caller went away."""
-        self._give_back(track)
+        load = track.load
+        load.connections -= 1
+        load.limited -= 1
+        self._bulkhead.leave_express()
+        self._parts_now().waiting.serve(now)
 
     def adopt(
         self, track: Track, generation: int, facts: CallFacts, started: float
     ) -> tuple[Call, Lease]:
         """Hand a call that is under way over to where everything can be dealt with."""
-        parts = self._parts_now()
         track.load.connections -= 1
         track.load.limited -= 1
-        call = Call(parts, facts, started)
+        call = Call(track.parts, facts, started)
         lease = call.resume(
             track.member,
             Permit(track.breaker, track.generation, None),
@@ -172,12 +172,6 @@ class ExpressLane:
             started,
         )
         return call, lease
-
-    def _give_back(self, track: Track) -> None:
-        load = track.load
-        load.connections -= 1
-        load.limited -= 1
-        self._bulkhead.leave_express()
 
     def _done_late(
         self, track: Track, generation: int, status: int, started: float, now: float
@@ -187,6 +181,8 @@ class ExpressLane:
         Permit(track.breaker, track.generation, None).release(verdict, now)
         Permit(track.gate, generation, None).release(verdict, now)
         track.load.observe(now - started, now)
+        # Somebody may wait for room by now: a limit closes the lane, but ends no call on it.
+        self._parts_now().waiting.serve(now)
 
     def _try_to_open(self, now: float) -> bool:
         if now < self._closed_until:
@@ -199,23 +195,25 @@ class ExpressLane:
             return False
         if self._changed or self._cycle is None or self._cycle.stale:
             self._line_up(members, now)
+        if self._cycle is None and parts.balancer.in_turns:
+            self._open_until = -inf  # the next few calls settle whose turns they are
+            return False
         self._renew(now)
         return True
 
     def _line_up(self, members: Sequence[Member], now: float) -> None:
-        gate = self._parts.gate.breaker
-        known = {track.member: track for track in self._tracks if track.is_current(gate)}
-        for track in self._tracks:
-            if track.member not in known:
+        parts, before = self._parts, self._tracks
+        known = {track.member: track for track in before if track.is_current(parts)}
+        self._tracks = [known.get(member) or Track(member, parts, now) for member in members]
+        for track in before:
+            if track not in self._tracks:
                 track.retire()
-        self._tracks = [known.get(member) or Track(member, gate, now) for member in members]
-        self._cycle = self._parts.balancer.cycle(self._tracks)
+        self._cycle = self._parts.balancer.cycle(self._tracks, now)
         self._changed = False
 
     def _renew(self, now: float) -> None:
         """Take the counts under way at hand, all of them good until the first one turns."""
         parts = self._parts
-        self._bulkhead = parts.bulkhead
         self._history = parts.gate.breaker.history
         self.generation = parts.gate.breaker.generation
         self.timeout = parts.policy.timeout

@@ -57,6 +57,8 @@ class ClientConnection(ClientStream):
         self._exchange: Exchange | None = None
         self._draining = False
         self._task: asyncio.Task[None] | None = None
+        self._serving = False
+        """The task has begun."""
         self._hangup: HangupWatch | None = None
         self._gone: asyncio.Future[None] | None = None
         self._resting = False
@@ -80,6 +82,7 @@ class ClientConnection(ClientStream):
 
     def begin(self) -> None:
         """Have a task serve the connection."""
+        self._serving = False
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
     def at_rest(self) -> bool:
@@ -124,6 +127,8 @@ class ClientConnection(ClientStream):
 
     async def cut(self) -> None:
         """End it now, whatever is under way, and wait until nothing is left."""
+        while self._task is not None and not self._serving:
+            await asyncio.sleep(0)  # cancelled before it begins it would give nothing back
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
@@ -133,6 +138,7 @@ class ClientConnection(ClientStream):
     # The task
 
     async def _serve(self) -> None:
+        self._serving = True
         try:
             while await self._serve_one() and await self._flushed():
                 if self.at_rest():

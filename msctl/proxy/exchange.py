@@ -35,11 +35,13 @@ _CLIENT_SLOW: Final = BadMessage("the body did not come", status=408)
 class Begun:
     """What an exchange takes over from the express lane: its first attempt, under way."""
 
+    admission: Admission
     call: Call
     lease: Lease
-    upstream: UpstreamConnection
+    upstream: UpstreamConnection | None
+    """The connection on which all of the request was sent; None: nothing was sent yet."""
     ids: IdSource
-    """Draws the ids that the first attempt was sent with."""
+    """Draws the ids that the first attempt was sent with, if it was."""
     started: float
 
 
@@ -96,27 +98,32 @@ class Exchange:
         if isinstance(self._to, Refusal):
             self._answer.refuse(self._to)
             return
+        begun = self._begun
+        if begun is not None:
+            await self._conduct(begun.call, begun.admission, self._to, self._attempt(begun))
+            return
         admitted = admit(self._proxy.router, self._request, self._to)
         if isinstance(admitted, Refusal):
             self._answer.refuse(admitted)
             return
-        begun = self._begun
-        if begun is None:
-            call = admitted.route.begin(admitted.facts, self._proxy.clock.now())
-        else:
-            call = begun.call
+        call = admitted.route.begin(admitted.facts, self._proxy.clock.now())
         if isinstance(call, Refusal):
             self._answer.refuse(call)
             return
+        await self._conduct(call, admitted, self._to, None)
+
+    async def _conduct(
+        self, call: Call, admitted: Admission, to: Destination, begun: Attempt | None
+    ) -> None:
         try:
-            conductor = self._conductor(call, admitted, self._to)
-            await conductor.run(None if begun is None else self._attempt(begun))
+            await self._conductor(call, admitted, to).run(begun)
         finally:
             call.finish(self._proxy.clock.now())
 
     def _attempt(self, begun: Begun) -> Attempt:
         attempt = Attempt(self._proxy, begun.lease, self._interrupts)
-        attempt.adopt(begun.upstream, self._proxy.clock.now() - begun.started)
+        if begun.upstream is not None:
+            attempt.adopt(begun.upstream, self._proxy.clock.now() - begun.started)
         return attempt
 
     def _conductor(self, call: Call, admitted: Admission, to: Destination) -> Conductor:

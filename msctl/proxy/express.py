@@ -14,6 +14,7 @@ from msctl.core.express import Track
 from msctl.core.outcome import Outcome
 from msctl.core.router import ServiceRoute
 from msctl.proxy import connection
+from msctl.proxy.admission import Admission
 from msctl.proxy.attempt import SLOW_AFTER
 from msctl.proxy.connection import FLUSH_TIME, ClientConnection, Door
 from msctl.proxy.context import ProxyContext
@@ -34,6 +35,9 @@ from msctl.proxy.upstream import InstanceKey, UpstreamConnection
 
 LOOK_EVERY: Final = 0.1
 """Seconds between two looks at what waits; requests are handed over before they are slow."""
+
+SHORTEST_LIMIT: Final = 3 * LOOK_EVERY
+"""Seconds; with a shorter time limit a request could be overdue before anybody looks."""
 
 _END: Final = b"\r\n\r\n"
 _LOOKED_AT: Final = SLOW_AFTER - LOOK_EVERY
@@ -104,20 +108,30 @@ class ExpressConnection(ClientConnection):
     def look(self, now: float) -> None:
         """Hand a request over before it is slow; end a connection that nobody uses."""
         if self._upstream is not None:
-            if now - self._started >= _LOOKED_AT:
+            # What has come of an answer is not kept from the client for longer than this.
+            if self._upstream.buffer or now - self._started >= self._patience():
                 self._hand_over()
         elif self._resting and now - self._rested_at >= connection.KEEP_ALIVE:
             self.close()
 
     def instance_lost(self, key: InstanceKey) -> None:
         """Take in that a process died or turned unhealthy: maybe the one that is asked."""
-        if self._upstream is not None and self._key == key:
-            self._hand_over().instance_lost()
+        if self._key != key:
+            return
+        if self._begun is not None:  # its task has not begun to listen
+            self._begun[1].instance_lost()
+        elif self._upstream is not None:
+            answering = self._upstream.buffer
+            exchange = self._hand_over()
+            if not answering:
+                exchange.instance_lost()
 
     def retire(self) -> None:
         """Let the request under way be the last; close at once when there is none."""
         super().retire()
-        if self._resting and self._upstream is None:
+        if self._upstream is not None:
+            self._hand_over()
+        elif self._resting:
             self.close()
 
     def at_rest(self) -> bool:
@@ -153,17 +167,19 @@ class ExpressConnection(ClientConnection):
             return False
         method = line[1]
         key = track.member.key
-        upstream = self._pool.take_ready(key, now, surely=method not in IDEMPOTENT)
-        if upstream is None or fields.timeout != lane.timeout:
-            lane.undo(track)
+        self._track, self._key, self._generation = track, key, lane.generation
+        self._method, self._sent, self._started = method, data, now
+        self._goes_on = fields.persistent
+        upstream = None
+        if fields.timeout == lane.timeout:
+            upstream = self._pool.take_ready(key, now, surely=method not in IDEMPOTENT)
+        if upstream is None:
             self._fields = None
-            return False
+            self._hand_over()
+            return True
         ids = self._drawn = self._ids.draw_three()
         body = data[start + len(fields.raw) :] if fields.size else b""
-        self._upstream, self._track, self._key = upstream, track, key
-        self._generation, self._started = lane.generation, now
-        self._method, self._sent = method, data
-        self._goes_on = fields.persistent
+        self._upstream = upstream
         upstream.flight = self
         upstream.send(
             b"%b%bX-Request-Id: %b\r\ntraceparent: 00-%b-%b-01\r\n\r\n%b"
@@ -173,6 +189,8 @@ class ExpressConnection(ClientConnection):
 
     def _recognise(self, data: bytes, start: int) -> FamiliarFields | None:
         timeout = self._route.policy.timeout
+        if timeout < SHORTEST_LIMIT:
+            return None
         fields = self._familiar.recognise(data, start, self.peer, timeout)
         if fields is None or len(data) != start + len(fields.raw) + fields.size:
             return None
@@ -189,15 +207,15 @@ class ExpressConnection(ClientConnection):
             upstream.buffer.clear()
         end = data.find(_END) + 4
         answer = None if end < 4 else recognise_answer(track, data[:end], self._meters)  # noqa: PLR2004 - -1 + 4
-        if answer is None or len(data) != end + answer.size:
+        goes_on = self._goes_on
+        if answer is None or len(data) != end + answer.size or (self.buffer and not goes_on):
             upstream.buffer += data
-            if answer is None or len(data) > end + answer.size or len(data) >= BUFFER_LIMIT:
+            if answer is None or len(data) >= min(end + answer.size, BUFFER_LIMIT):
                 self._hand_over()
             return
         now = self._clock()
         transport = self._transport
         assert transport is not None, "a connection that has a request has a transport"
-        goes_on = self._goes_on
         head = answer.head if goes_on else answer.last_head
         transport.write(head + data[end:] if answer.size else head)
         upstream.flight = self._upstream = None
@@ -210,7 +228,7 @@ class ExpressConnection(ClientConnection):
         self._rested_at = now
         if not goes_on:
             self.close(within=FLUSH_TIME)
-        elif self.buffer or self._draining:
+        elif self.buffer:
             self._have_served()
 
     def out_of_order(self) -> None:
@@ -219,23 +237,34 @@ class ExpressConnection(ClientConnection):
 
     # Off the lane
 
+    def _patience(self) -> float:
+        """Return after how many seconds what is under way must be handed over."""
+        assert self._track is not None, "something is under way"
+        return min(_LOOKED_AT, self._track.parts.policy.timeout - 2 * LOOK_EVERY)
+
     def _hand_over(self) -> Exchange:
-        """Have the exchange go on with the attempt that is under way."""
-        upstream, track, sent = self._upstream, self._track, self._sent
-        assert upstream is not None, "only what is under way is handed over"
+        """Have the exchange go on with the attempt that is under way.
+
+        Where no connection was at hand, all it has is an instance, and nothing has been sent.
+        """
+        track, sent, ids = self._track, self._sent, self._ids
         assert track is not None, "only what is under way is handed over"
-        upstream.flight = self._upstream = None
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.flight = None
+            drawn = self._drawn
+            ids = GivenIds((drawn[:32], drawn[48:]), ids)
         end = sent.find(_END) + len(_END)
         request = parse_request(sent[:end])
         self.buffer[:0] = sent[end:]  # the exchange reads the body as if it came just now
         facts = CallFacts(idempotent=self._method in IDEMPOTENT)
         call, lease = self._lane.adopt(track, self._generation, facts, self._started)
-        ids = self._drawn
         begun = Begun(
+            admission=Admission(route=self._route, facts=facts, hops=1),
             call=call,
             lease=lease,
             upstream=upstream,
-            ids=GivenIds((ids[:32], ids[48:]), self._ids),
+            ids=ids,
             started=self._started,
         )
         exchange = Exchange(self._proxy, self, request, self._resolve(request), begun)
@@ -261,6 +290,7 @@ class ExpressConnection(ClientConnection):
             return
         upstream.flight = self._upstream = None
         upstream.abort()
-        self._lane.abandon(track)
+        self._lane.abandon(track, self._clock())
         self._meters.left_unanswered(Cut.CLIENT_GONE)
         self._meters.instance(track.instance.id).attempted(Outcome.CLIENT_GONE)
+        self.abort()

@@ -19,7 +19,7 @@ from msctl.proxy.meters import ServiceMeter
 from msctl.proxy.request_body import REPLAY_LIMIT
 from msctl.proxy.rewrite import ResponseContext, final_head, lasting_lines
 
-REQUEST_LINE: Final = re.compile(rb'(GET|POST|PUT|DELETE|PATCH|OPTIONS) (/[!"$-~]*+) HTTP/1\.1\r\n')
+REQUEST_LINE: Final = re.compile(rb'(GET|POST|PUT|DELETE|PATCH|OPTIONS) (/[!"$-~]{0,4095}+) HTTP/1\.1\r\n')
 """A part of what the parser accepts, and the only part of a head that differs each time."""
 
 IDEMPOTENT: Final = frozenset({b"DELETE", b"GET", b"OPTIONS", b"PUT"})
@@ -121,6 +121,8 @@ class FamiliarAnswer:
 
 def recognise_answer(track: Track, head: bytes, meters: ServiceMeter) -> FamiliarAnswer | None:
     """Return what an instance's head comes to; None for what is not ordinary."""
+    if len(head) > _MAX_HEAD:
+        return None
     try:
         return track.notes[head]  # type: ignore[return-value]  # nobody else notes anything
     except KeyError:

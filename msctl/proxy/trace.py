@@ -14,7 +14,7 @@ _SAMPLED: Final = b"01"
 """A trace that begins here is recorded: nobody before could have decided against it."""
 
 
-_NEVER_ZERO: Final = 1 << 288 | 1 << 192 | 1 << 128
+_NEVER_ZERO: Final = 1 << 192 | 1 << 128 | 1
 """A bit in each of the three ids: W3C forbids that one is all zero."""
 
 

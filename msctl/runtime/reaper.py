@@ -8,7 +8,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from typing import Any
 
 
 class Reaper:
@@ -17,19 +16,20 @@ class Reaper:
     def __init__(self) -> None:
         self._callbacks: dict[int, Callable[[int], None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._handler_before: Any = None
 
     def open(self) -> None:
         """Begin to collect; needs a running loop in the main thread."""
         self._loop = asyncio.get_running_loop()
         # Not loop.add_signal_handler: uvloop keeps SIGCHLD for children that it starts itself.
-        self._handler_before = signal.signal(signal.SIGCHLD, self._signalled)
+        signal.signal(signal.SIGCHLD, self._signalled)
         self._reap()
 
     def close(self) -> None:
         """Stop collecting."""
         if self._loop is not None:
-            signal.signal(signal.SIGCHLD, self._handler_before)
+            # Not back to the default: a signal that has arrived, and whose turn has not come
+            # yet, would find no handler, which Python reports as an error.
+            signal.signal(signal.SIGCHLD, _nobody_waits)
             self._loop = None
 
     def watch(self, pid: int, exited: Callable[[int], None]) -> None:
@@ -54,3 +54,7 @@ class Reaper:
             callback = self._callbacks.pop(pid, None)
             if callback is not None:
                 callback(os.waitstatus_to_exitcode(status))
+
+
+def _nobody_waits(*_: object) -> None:
+    """Leave a child's end to whoever started it."""

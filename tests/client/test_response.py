@@ -79,3 +79,16 @@ def test_an_early_end_is_never_a_clean_end(end: int) -> None:
 def test_what_is_no_http_is_refused(data: bytes) -> None:
     with pytest.raises(BrokenResponse):
         read(data, size=1000)
+
+
+@pytest.mark.parametrize("size", ["-2", "+2", "0x2", "1_0", "", "g"])
+def test_a_chunk_size_is_hexadecimal_digits_and_nothing_else(size: str) -> None:
+    head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with pytest.raises(BrokenResponse, match="chunk size"):
+        ResponseReader("GET").feed(f"{head}{size}\r\nok\r\n0\r\n\r\n".encode())
+
+
+@pytest.mark.parametrize("length", ["-1", "+1", "1_0", "0x1", ""])
+def test_a_length_is_digits_and_nothing_else(length: str) -> None:
+    with pytest.raises(BrokenResponse, match="Content-Length"):
+        ResponseReader("GET").feed(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode())

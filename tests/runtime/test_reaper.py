@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 
@@ -101,15 +102,30 @@ def test_what_ended_before_the_reaper_opened_is_collected_then() -> None:
     real.run(main())
 
 
-def test_closing_gives_the_signal_back() -> None:
-    before = signal.getsignal(signal.SIGCHLD)
-
+def test_after_closing_children_are_left_to_whoever_started_them() -> None:
     async def main() -> None:
         async with real.reaping() as reaper:
             assert signal.getsignal(signal.SIGCHLD) == reaper._signalled
 
     real.run(main())
-    assert signal.getsignal(signal.SIGCHLD) == before
+    child = subprocess.Popen(["sleep", "0"])
+    assert child.wait() == 0
+
+
+def test_a_child_that_ends_as_the_reaper_closes_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+
+    async def main() -> None:
+        for _ in range(100):
+            async with real.reaping():
+                child = subprocess.Popen(["true"])  # noqa: ASYNC220 - it is the subject
+            child.wait()
+
+    real.run(main())
+    assert reported == []
 
 
 def test_one_that_was_never_opened_may_be_closed() -> None:
