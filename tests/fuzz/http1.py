@@ -18,8 +18,8 @@ import atheris
 with atheris.instrument_imports():
     from msctl.client.response import BrokenResponse, ResponseReader
     from msctl.proxy.body import body_reader
-    from msctl.proxy.faults import BadMessage
     from msctl.proxy.familiar import REQUEST_LINE
+    from msctl.proxy.faults import BadMessage
     from msctl.proxy.head import HeadScanner, parse_request, parse_response
 
 Reading = tuple[object, ...]
@@ -85,8 +85,7 @@ SEEDS = {
     "request": [
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         b"POST /x?y=z HTTP/1.1\r\nHost: a:80\r\nContent-Length: 3\r\n\r\nabc",
-        b"PUT http://a/b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"3;x=y\r\nabc\r\n0\r\nT: v\r\n\r\n",
+        b"PUT http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nT: v\r\n\r\n",
         b"GET /w HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, x\r\nUpgrade: websocket\r\n\r\n",
     ],
     "response": [
