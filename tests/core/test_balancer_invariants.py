@@ -1,6 +1,6 @@
 """What holds for every seed and every order: fairness, and counts that add up."""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 from random import Random
 
@@ -145,3 +145,55 @@ def test_connections_are_never_negative_and_end_at_zero(
     for lease in leases:
         lease.release(0.0)
     assert [balancer.connections(c.id) for c in candidates] == [0, 0, 0]
+
+
+LOAD_AWARE = st.sampled_from([Algorithm.LEAST_CONNECTIONS, Algorithm.P2C, Algorithm.PEAK_EWMA])
+RATE, LATENCY = 1000.0, 0.05
+"""Calls a second, and the seconds that a good instance takes for one."""
+
+
+@settings(max_examples=6, deadline=None)
+@given(SEEDS, LOAD_AWARE)
+def test_an_instance_that_fails_in_a_millisecond_draws_under_two_percent(
+    seed: int, algorithm: Algorithm
+) -> None:
+    balancer, candidates = LoadBalancer(algorithm, Random(seed)), group(3)
+    under_way: deque[tuple[float, float, Lease]] = deque()
+    picks: Counter[str] = Counter()
+    for call in range(10_000):
+        now = 100 + call / RATE
+        while under_way and under_way[0][0] <= now:
+            end, began, lease = under_way.popleft()
+            balancer.load(lease.instance).observe(end - began, end)
+            lease.release(end)
+        lease = held(balancer, candidates, now)
+        picks[lease.instance.id] += 1
+        if lease.instance.id == "api-1":
+            balancer.load(lease.instance).observe(0.001, now, failed=True)
+            balancer.load(lease.instance).penalise(now)
+            lease.release(now)
+        else:
+            under_way.append((now + LATENCY, now, lease))
+    assert picks["api-1"] < 0.02 * picks.total()
+
+
+@FEW
+@given(SEEDS, LOAD_AWARE)
+def test_a_newcomer_under_backlog_gets_at_most_twenty_picks_in_a_row(
+    seed: int, algorithm: Algorithm
+) -> None:
+    balancer, (*serving, newcomer) = LoadBalancer(algorithm, Random(seed)), group(3)
+    for _ in range(200):
+        balancer.load(held(balancer, serving, 0.0).instance).observe(1.0, 0.0)
+    longest = run = 0
+    for call in range(400):
+        drawn = held(balancer, [*serving, newcomer], 10 + call / RATE).instance
+        run = run + 1 if drawn == newcomer else 0
+        longest = max(longest, run)
+    assert longest <= 20
+
+
+def held(balancer: LoadBalancer, candidates: list[ServiceInstance], now: float) -> Lease:
+    lease = balancer.lease(candidates, now)
+    assert lease is not None
+    return lease
