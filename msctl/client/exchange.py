@@ -11,6 +11,7 @@ from typing import Self
 from msctl.client.response import BrokenResponse, ResponseHead, ResponseReader
 
 _PIECE = 1 << 16
+_SILENT = "the daemon gives no answer; is it stopped? .msctl/run.json has its pid"
 
 Header = tuple[str, str]
 
@@ -86,7 +87,7 @@ class Exchange:
         except ConnectionError as error:
             raise BrokenResponse(f"the connection broke: {error.strerror}") from error
         except TimeoutError as error:
-            raise BrokenResponse("no answer in time") from error
+            raise BrokenResponse(_SILENT) from error
         self._reader.feed(data)
 
     def take(self) -> bytes:

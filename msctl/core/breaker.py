@@ -231,12 +231,12 @@ class CircuitBreaker:
             machine = self._machine
             return machine.reason if self.keeps_out else machine.history.over_threshold(now)
 
-    def settle(self, permit: Permit, verdict: Verdict, now: float) -> None:
+    def settle(self, permit: Permit, verdict: Verdict, now: float, *, lost: bool = False) -> None:
         """Count a verdict; called by `Permit.release`."""
         # Asked outside the lock: the answer depends on other breakers, which have locks too.
         may_open = verdict not in _BAD or self._may_open is None or self._may_open()
         with self._lock:
-            self._machine.settle(permit, verdict, now, may_open=may_open)
+            self._machine.settle(permit, verdict, now, may_open=may_open, lost=lost)
         if self._feed.waiting:
             self._feed.deliver()
 

@@ -15,15 +15,23 @@ class BreakerHistory:
         self._window = CountWindow(options.window)
         self.run = 0
         """Failures in a row; 4xx neither adds to it nor ends it."""
+        self._answered = 0
+        """Those among them that were answers, bad ones."""
 
-    def record(self, verdict: Verdict, now: float) -> None:
+    @property
+    def only_lost(self) -> bool:
+        """Whether the present run is made of calls that a dead or hung process left alone."""
+        return self.run > 0 and self._answered == 0
+
+    def record(self, verdict: Verdict, now: float, *, lost: bool = False) -> None:
         """Count one finished call; an abandoned one counts nothing."""
         if verdict is Verdict.ABANDONED:
             return
         self._window.add(now, marked=verdict in _BAD_IN_RATE)
         if verdict is Verdict.SUCCESS:
-            self.run = 0
+            self.run = self._answered = 0
         elif verdict is Verdict.FAILURE:
+            self._answered = (self._answered if self.run else 0) + (not lost)
             self.run += 1
 
     def bucket(self, now: float) -> Bucket:
@@ -55,7 +63,7 @@ class BreakerHistory:
 
     def clear(self) -> None:
         """Begin anew, with a fresh window."""
-        self.run = 0
+        self.run = self._answered = 0
         self._window.clear()
 
     def _run_too_long(self) -> str | None:

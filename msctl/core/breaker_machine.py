@@ -107,14 +107,16 @@ class BreakerMachine:
             return PROBE_UNDER_WAY
         return None if self._until is None else self._until - now
 
-    def settle(self, permit: Permit, verdict: Verdict, now: float, *, may_open: bool) -> None:
+    def settle(
+        self, permit: Permit, verdict: Verdict, now: float, *, may_open: bool, lost: bool = False
+    ) -> None:
         """Count a verdict; one of an older generation or given twice changes nothing."""
         if not self._take_back(permit, now):
             return
         if self.state is BreakerState.CLOSED:
-            self._settle_closed(verdict, now, may_open=may_open)
+            self._settle_closed(verdict, now, may_open=may_open, lost=lost)
         elif self.state is BreakerState.HALF_OPEN:
-            self._settle_half_open(verdict, now)
+            self._settle_half_open(verdict, now, lost=lost)
 
     def settle_unreachable(self, permit: Permit, now: float) -> None:
         """Open at once, unless the breaker is off, forced, or of another generation."""
@@ -188,15 +190,18 @@ class BreakerMachine:
         self._probes.pop(permit, None)
         return True
 
-    def _settle_closed(self, verdict: Verdict, now: float, *, may_open: bool) -> None:
-        self.history.record(verdict, now)
+    def _settle_closed(self, verdict: Verdict, now: float, *, may_open: bool, lost: bool) -> None:
+        self.history.record(verdict, now, lost=lost)
+        only_lost = self.history.only_lost
         # A breaker that may not open keeps its counts: it is over its threshold all the same.
         if may_open and (reason := self.history.trips(verdict, now)) is not None:
-            self._open(now, reason, unreachable=False)
+            # Who never answered tells by its health when it is back; who answered badly has
+            # to answer well (router.md, Breaker 8).
+            self._open(now, reason, unreachable=only_lost)
 
-    def _settle_half_open(self, verdict: Verdict, now: float) -> None:
+    def _settle_half_open(self, verdict: Verdict, now: float, *, lost: bool) -> None:
         if verdict is Verdict.FAILURE:
-            self._open(now, "the probe failed", unreachable=False)
+            self._open(now, "the probe failed", unreachable=lost)
         elif verdict is not Verdict.ABANDONED:
             self._good_probes += 1
             if self._good_probes >= self.options.successes:

@@ -8,7 +8,7 @@ from msctl.core.outcome import Verdict
 class PermitIssuer(Protocol):
     """What a permit needs of the breaker that gave it."""
 
-    def settle(self, permit: "Permit", verdict: Verdict, now: float) -> None:
+    def settle(self, permit: "Permit", verdict: Verdict, now: float, *, lost: bool = False) -> None:
         """Count the verdict of a call that this permit allowed."""
         ...
 
@@ -33,10 +33,13 @@ class Permit:
         """When a probe counts as failed; None for an ordinary call."""
         self.released = False
 
-    def release(self, verdict: Verdict, now: float) -> None:
-        """Give it back with what the call showed; only the first verdict counts."""
+    def release(self, verdict: Verdict, now: float, *, lost: bool = False) -> None:
+        """Give it back with what the call showed; only the first verdict counts.
+
+        `lost`: nothing came back since the process had died or hung, as its health told.
+        """
         if not self.released:
-            self._issuer.settle(self, verdict, now)
+            self._issuer.settle(self, verdict, now, lost=lost)
 
     def unreachable(self, now: float) -> None:
         """Give it back: the connection was refused, so the process is dead or dying.

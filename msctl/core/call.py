@@ -157,7 +157,7 @@ class Call:
         if outcome is Outcome.STALE_CONNECTION and lease.fresh:
             outcome = Outcome.RESET  # only once is a closed connection nobody's fault
         attempt, rule = self._attempts[lease], FAILURE_RULES[outcome]
-        verdict = self._settle(attempt, rule.verdict, now, unreachable=outcome is Outcome.NOT_SENT)
+        verdict = self._settle(attempt, rule.verdict, now, outcome)
         if outcome in _BROKE_CONNECTION:
             self._ask.lost.add(attempt.member.key)
         self._last = refusals.failed_attempt(rule, lease.instance.id), verdict
@@ -278,14 +278,18 @@ class Call:
         return min(until, self.deadline, until if changes_at is None else changes_at)
 
     def _settle(
-        self, attempt: _Attempt, verdict: Verdict, now: float, *, unreachable: bool = False
+        self,
+        attempt: _Attempt,
+        verdict: Verdict,
+        now: float,
+        outcome: Outcome = Outcome.ANSWERED,
     ) -> Verdict:
         member = attempt.member
         if verdict is Verdict.FAILURE and member.leaving:
             verdict = Verdict.ABANDONED  # our own doing (router.md, Breaker 7)
-        if verdict is Verdict.FAILURE and unreachable:
+        if verdict is Verdict.FAILURE and outcome is Outcome.NOT_SENT:
             attempt.permit.unreachable(now)
-        attempt.permit.release(verdict, now)
+        attempt.permit.release(verdict, now, lost=outcome is Outcome.LOST)
         if verdict is not Verdict.ABANDONED:
             failed = verdict is Verdict.FAILURE
             member.load.observe(now - attempt.started, now, failed=failed)

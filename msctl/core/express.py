@@ -189,8 +189,9 @@ class ExpressLane:
             return False
         parts = self._parts = self._parts_now()
         breaker = parts.gate.breaker
-        members = parts.rotation.undisturbed(now)
-        if members is None or breaker.last_state is not BreakerState.CLOSED:
+        closed = breaker.last_state is BreakerState.CLOSED
+        members = parts.rotation.undisturbed(now) if closed else None
+        if members is None:
             self._open_until, self._closed_until = -inf, now + LOOK_AGAIN
             return False
         if self._changed or self._cycle is None or self._cycle.stale:

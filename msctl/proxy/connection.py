@@ -127,7 +127,7 @@ class ClientConnection(ClientStream):
 
     async def cut(self) -> None:
         """End it now, whatever is under way, and wait until nothing is left."""
-        while self._task is not None and not self._serving:
+        if self._task is not None and not self._serving:
             await asyncio.sleep(0)  # cancelled before it begins it would give nothing back
         if self._task is not None:
             self._task.cancel()

@@ -37,16 +37,16 @@ class Side:
         self.taken = 0
         """Calls that went over the lane."""
 
-    def begin(self, trip: Trip, *, undo: bool = False) -> Step:
-        """Begin a call; `undo`: the lane was taken in vain, and `Call` has to do."""
+    def begin(self, trip: Trip, *, connected: bool = True) -> Step:
+        """Begin a call; without a connection at hand the lane hands it over at once."""
         lane = self.world.route.express
         if self.express:
             track = lane.take(self.world.now)
-            if track is not None and undo:
-                lane.undo(track)
-            elif track is not None:
+            if track is not None:
                 self.taken += 1
                 trip.track, trip.generation = track, lane.generation
+                if not connected:
+                    self.hand_over(trip)
                 return track.member.key
         call = self.world.route.begin(trip.facts, self.world.now)
         if isinstance(call, Refusal):

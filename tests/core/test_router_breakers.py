@@ -99,6 +99,34 @@ def test_a_passed_check_does_not_end_an_ejection_for_failures() -> None:
     assert state(world, "api-1") is BreakerState.OPEN
 
 
+def lose(world: World, count: int, instance_id: str) -> None:
+    """Have an instance leave so many calls alone: it hung, and its health told."""
+    for _ in range(count):
+        call = world.begin(GET)
+        while (lease := world.lease(call)).instance.id != instance_id:
+            world.answer(call, lease, 200)
+            call.finish(world.now)
+            call = world.begin(GET)
+        world.fail(call, lease, Outcome.LOST)
+        call.finish(world.now)
+
+
+def test_who_left_calls_alone_is_back_when_its_health_checks_pass() -> None:
+    world = World(3)
+    lose(world, 5, "api-1")
+    assert state(world, "api-1") is BreakerState.OPEN
+    world.route.health_passed("api-1", 1, world.now)
+    assert state(world, "api-1") is BreakerState.CLOSED
+
+
+def test_one_bad_answer_in_the_run_takes_a_good_one_to_end_it() -> None:
+    world = World(3)
+    world.send(500, POST, only="api-1")
+    lose(world, 4, "api-1")
+    world.route.health_passed("api-1", 1, world.now)
+    assert state(world, "api-1") is BreakerState.OPEN
+
+
 @pytest.mark.parametrize(("size", "stay"), [(2, 1), (3, 1), (4, 2), (5, 3), (8, 4)])
 def test_of_up_to_three_one_instance_stays_and_above_half(size: int, stay: int) -> None:
     world = World(size)
