@@ -7,6 +7,7 @@ limits, metrics, trace and request ids), without what starts processes and check
 """
 
 import asyncio
+import gc
 import socket
 import sys
 from collections.abc import Sequence
@@ -60,6 +61,8 @@ async def serve(port: int, upstreams: Sequence[int]) -> None:
             )
         )
     await gateway.open_front_door(SERVICE, [listen(port)])
+    gc.collect()
+    gc.freeze()  # as the daemon does
     await asyncio.Event().wait()
 
 

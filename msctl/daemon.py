@@ -1,6 +1,7 @@
 """The composition root: the only place that names the concrete parts together."""
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -94,6 +95,10 @@ async def _serve(spec: DaemonSpec, fleet: FleetConfig, lifeline: int, channel: i
             report_failure(channel, error)
             return 0
         report_ready(channel)
+        # What is there now stays: a full collection that looks at it again would hold every
+        # call up for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
         asyncio.get_running_loop().call_later(UNUSED_LIMIT, _end_if_unused, parts.api, end)
         await end.wait()
     return 0

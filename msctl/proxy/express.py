@@ -172,7 +172,7 @@ class ExpressConnection(ClientConnection):
         self._goes_on = fields.persistent
         upstream = None
         if fields.timeout == lane.timeout:
-            upstream = self._pool.take_ready(key, now, surely=method not in IDEMPOTENT)
+            upstream = self._pool.take_ready(key, now)
         if upstream is None:
             self._fields = None
             self._hand_over()
@@ -182,8 +182,20 @@ class ExpressConnection(ClientConnection):
         self._upstream = upstream
         upstream.flight = self
         upstream.send(
-            b"%b%bX-Request-Id: %b\r\ntraceparent: 00-%b-%b-01\r\n\r\n%b"
-            % (line[0], fields.lines, ids[48:], ids[:32], ids[32:48], body)
+            b"".join(
+                (
+                    line[0],
+                    fields.lines,
+                    b"X-Request-Id: ",
+                    ids[48:],
+                    b"\r\ntraceparent: 00-",
+                    ids[:32],
+                    b"-",
+                    ids[32:48],
+                    b"-01\r\n\r\n",
+                    body,
+                )
+            )
         )
         return True
 

@@ -19,7 +19,9 @@ from msctl.proxy.meters import ServiceMeter
 from msctl.proxy.request_body import REPLAY_LIMIT
 from msctl.proxy.rewrite import ResponseContext, final_head, lasting_lines
 
-REQUEST_LINE: Final = re.compile(rb'(GET|POST|PUT|DELETE|PATCH|OPTIONS) (/[!"$-~]{0,4095}+) HTTP/1\.1\r\n')
+REQUEST_LINE: Final = re.compile(
+    rb'(GET|POST|PUT|DELETE|PATCH|OPTIONS) (/[!"$-~]{0,4095}+) HTTP/1\.1\r\n'
+)
 """A part of what the parser accepts, and the only part of a head that differs each time."""
 
 IDEMPOTENT: Final = frozenset({b"DELETE", b"GET", b"OPTIONS", b"PUT"})

@@ -1,6 +1,7 @@
 """Ids that tie one call's log lines together: X-Request-Id and W3C Trace Context."""
 
 import re
+from binascii import hexlify
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -38,7 +39,7 @@ class IdSource:
 
     def draw_three(self) -> bytes:
         """Return a trace id, a parent id and a request id at once, 32, 16 and 32 hex digits."""
-        return b"%080x" % (self._bits.getrandbits(320) | _NEVER_ZERO)
+        return hexlify((self._bits.getrandbits(320) | _NEVER_ZERO).to_bytes(40))
 
 
 class GivenIds(IdSource):

@@ -48,6 +48,8 @@ class UpstreamConnection(Stream):
         """It has carried a request before this one."""
         self.idle_since: float | None = None
         """When it was put back into the pool; None while a call has it."""
+        self.poll: select.poll | None = None
+        """Asks the kernel whether there is something to read; made when first needed."""
         self.flight: Flight | None = None
         """Who waits for the response on the express lane, if anyone does there."""
         self._pool = pool
@@ -90,9 +92,10 @@ class UpstreamConnection(Stream):
         """Whether nothing waits to be read, not even in the kernel: an end shows up as input."""
         if self.ended or self.buffer or self._transport is None or self._transport.is_closing():
             return False
-        poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
+        if self.poll is None:
+            self.poll = select.poll()
+            self.poll.register(self._transport.get_extra_info("socket"), select.POLLIN)
+        return not self.poll.poll(0)
 
     def is_self_connection(self) -> bool:
         """Whether it reaches itself: TCP allows that for a free port of the ephemeral range."""
@@ -155,22 +158,17 @@ class UpstreamPool:
         if self._sweep is None:
             self._sweep_after(KEEP_IDLE)
 
-    def take_ready(
-        self, key: InstanceKey, now: float, *, surely: bool
-    ) -> UpstreamConnection | None:
-        """Return the kept connection used last if it is good, None if that takes a closer look.
-
-        `surely`: the kernel is asked, since the request must not be lost on the way. The loop
-        has told of all it knew of, so for what can be repeated that is enough.
-        """
+    def take_ready(self, key: InstanceKey, now: float) -> UpstreamConnection | None:
+        """Return the kept connection used last if it is good, None if that takes a closer look."""
         connections = self._idle.get(key)
         if not connections:
             return None
         connection = connections[-1]
-        if now - (connection.idle_since or 0.0) >= KEEP_IDLE or connection.buffer:
+        poll, since = connection.poll, connection.idle_since
+        if poll is None or since is None or now - since >= KEEP_IDLE or connection.buffer:
             return None
-        if surely and not connection.is_silent():
-            return None
+        if poll.poll(0):
+            return None  # it has ended, or speaks unasked, and the loop has not told yet
         del connections[-1]
         connection.idle_since = None
         return connection

@@ -122,6 +122,7 @@ class Side:
             "counts": parts.budget._counts.totals(world.now),
             "in flight": (route.in_flight, route.queued, parts.bulkhead.free),
             "loads": [(m.key, m.load.connections, m.load.limited, m.aside_until) for m in members],
+            "speeds": [m.load.latency(world.now) for m in members if not parts.balancer.in_turns],
             "joined": [(m.key, m.load.joined_at) for m in members],
             "waiting": len(parts.waiting._waiters),
         }

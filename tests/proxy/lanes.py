@@ -20,6 +20,35 @@ async def echo(peer: Peer) -> None:
         peer.send(ok(request.body.decode("latin-1")))
 
 
+HANG, CUT, CUT_ONCE, HALF_HEAD = "hangs", "cuts", "cuts once", "half a head"
+
+
+class Moody:
+    """Answers until it is told to do otherwise."""
+
+    def __init__(self) -> None:
+        self.mood = ""
+        self.unanswered = 0
+
+    async def __call__(self, peer: Peer) -> None:
+        while True:
+            await peer.request()
+            if self.mood == "":
+                peer.send(ok())
+                continue
+            self.unanswered += 1
+            if self.mood == HALF_HEAD:
+                peer.send("HTTP/1.1 200 OK\r\nConte")
+                await peer.writer.drain()
+                await asyncio.sleep(0.02)  # so that it arrives by itself
+            if self.mood == HANG:
+                await peer.ended()
+            if self.mood == CUT_ONCE:
+                self.mood = ""
+            peer.cut()
+            return
+
+
 @dataclass
 class Lane:
     """Counts what the connections ask of a route's lane."""

@@ -217,7 +217,7 @@ def test_a_head_is_not_kept_back_until_its_body_has_come(loop: str) -> None:
             await lane.warm()
             async with f.client() as client:
                 client.send(post("x"))
-                head = await asyncio.wait_for(client.head(), 0.5)
+                head = await asyncio.wait_for(client.head(), 0.7)
                 assert head.status == 200
                 assert await client.reader.readexactly(5) == b"hello"
                 go_on.set()
