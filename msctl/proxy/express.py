@@ -40,6 +40,9 @@ SHORTEST_LIMIT: Final = 3 * LOOK_EVERY
 """Seconds; with a shorter time limit a request could be overdue before anybody looks."""
 
 _END: Final = b"\r\n\r\n"
+_ID: Final = b"X-Request-Id: "
+_TRACE: Final = b"\r\ntraceparent: 00-"
+_SAMPLED: Final = b"-01\r\n\r\n"
 _LOOKED_AT: Final = SLOW_AFTER - LOOK_EVERY
 
 
@@ -181,22 +184,8 @@ class ExpressConnection(ClientConnection):
         body = data[start + len(fields.raw) :] if fields.size else b""
         self._upstream = upstream
         upstream.flight = self
-        upstream.send(
-            b"".join(
-                (
-                    line[0],
-                    fields.lines,
-                    b"X-Request-Id: ",
-                    ids[48:],
-                    b"\r\ntraceparent: 00-",
-                    ids[:32],
-                    b"-",
-                    ids[32:48],
-                    b"-01\r\n\r\n",
-                    body,
-                )
-            )
-        )
+        head = (line[0], fields.lines, _ID, ids[48:], _TRACE, ids[:32], b"-", ids[32:48], _SAMPLED)
+        upstream.send(b"".join(head) + body)
         return True
 
     def _recognise(self, data: bytes, start: int) -> FamiliarFields | None:

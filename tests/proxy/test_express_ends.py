@@ -108,8 +108,7 @@ def test_a_client_that_leaves_with_more_requests_under_way_than_are_read_is_noti
     run(main(), loop)
 
 
-@LOOPS
-def test_a_request_under_way_is_the_last_of_a_door_that_closes(loop: str) -> None:
+def test_a_request_under_way_is_the_last_of_a_door_that_closes() -> None:
     held = Held()
 
     async def main() -> None:
@@ -131,7 +130,7 @@ def test_a_request_under_way_is_the_last_of_a_door_that_closes(loop: str) -> Non
                 await closing
             assert len(upstream.requests) == 2
 
-    run(main(), loop)
+    run(main())
 
 
 @LOOPS
