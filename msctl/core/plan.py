@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 
 from msctl.config.models import Condition, Dependency
 from msctl.config.naming import check_services
-from msctl.core.cycles import find_cycles
+from msctl.config.rules import find_cycles
 from msctl.core.summary import ServiceSummary
 from msctl.model import Health, ServiceStatus
 
@@ -64,7 +64,7 @@ class DependencyGraph:
 
         At least one for every knot, not each of the possibly very many ways around it.
         """
-        return find_cycles(self._edges)
+        return [(*cycle, cycle[0]) for cycle in find_cycles(self._edges)]
 
     def unmet(self, name: str, state: StateLookup) -> tuple[Dependency, ...]:
         """Return the dependencies that the service still has to wait for."""

@@ -19,8 +19,6 @@ from msctl.errors import MsctlError
 from msctl.runtime.reaper import Reaper
 
 MAX_ANSWER = 64 * 1024
-_CONNECT_TIMEOUT = 1.0
-_COMMAND_NOT_FOUND = 127
 
 
 class Probe(Protocol):
