@@ -1,25 +1,26 @@
 """The front door's latency while another service of the fleet logs as fast as a disk writes.
 
-The real daemon with three nginx processes as instances, and a worker that logs 20 MB/s, which is
-started and stopped between trials. Two loads are measured: wrk in a closed loop, which keeps all
-processors busy and so shows what the logging costs, and 200 requests per second, which shows how
-long the event loop makes a request wait.
+The real daemon with three nginx processes as instances, HAProxy in front of the same three, and
+a worker that logs 20 MB/s, which is started and stopped between trials. The daemon takes the log
+in both cases. Two loads are measured: wrk in a closed loop, which keeps all processors busy and
+so shows what the logging costs, and 200 requests per second, which shows how long the event loop
+makes a request wait.
 """
 
 import asyncio
 import statistics
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 from client import Connections
-from contenders import ANSWER
+from contenders import ANSWER, CONTENDERS
 from fleet import SERVICE, Fleet, running
 from load import Row, Wrk
-from processes import free_ports, usage_of
+from processes import Program, free_ports, usage_of
 
 RATE = 20_000_000
 STEADY = 200
@@ -53,6 +54,7 @@ while True:
 class Sample:
     """One trial, with or without the noise; times in seconds."""
 
+    front: str
     noisy: bool
     logged: float
     """Bytes per second that the worker got rid of."""
@@ -75,24 +77,51 @@ def compare(directory: Path, *, rounds: int, seconds: float) -> None:
         NOISY: {"service_type": "worker", "command": [sys.executable, "noisy.py"]},
     }  # fmt: skip
     wrk, samples = Wrk(directory, None), []
-    with running(directory, services, up=(SERVICE,)) as fleet:
-        wrk.run(port, Row.GET, 1)
-        for number in range(2 * rounds):
-            samples.append(_sample(fleet, wrk, port, seconds, noisy=number % 2 == 1))
-            print(_line(f"trial {number + 1}", [samples[-1]]), flush=True)
+    with running(directory, services, up=(SERVICE,)) as fleet, ExitStack() as stack:
+        fronts = {"msctl": port} | _haproxy(stack, directory, fleet)
+        for one in fronts.values():
+            wrk.run(one, Row.GET, 1)
+        for _ in range(rounds):
+            for noisy in (False, True):
+                with _noise(fleet, on=noisy) as counter:
+                    for front, one in fronts.items():
+                        trial = _sample(fleet, wrk, front, one, seconds, counter, noisy=noisy)
+                        samples.append(trial)
+                        print(_line("trial", [trial]), flush=True)
+    print()
     for noisy in (False, True):
-        print(_line("median", [one for one in samples if one.noisy is noisy]))
+        for front in fronts:
+            chosen = [one for one in samples if (one.noisy, one.front) == (noisy, front)]
+            print(_line("median", chosen))
 
 
-def _sample(fleet: Fleet, wrk: Wrk, port: int, seconds: float, *, noisy: bool) -> Sample:
-    with _noise(fleet, on=noisy) as counter:
-        written = _read(counter)
-        closed = wrk.run(port, Row.GET, seconds)
-        cpu = usage_of(fleet.daemon).cpu
-        steady = uvloop.run(_steady(port, seconds))
-        cpu = usage_of(fleet.daemon).cpu - cpu
-        logged = (_read(counter) - written) / (closed.duration + seconds)
+def _haproxy(stack: ExitStack, directory: Path, fleet: Fleet) -> dict[str, int]:
+    """Put HAProxy in front of the fleet's instances, where it is installed."""
+    contender = next(one for one in CONTENDERS if one.name == "haproxy")
+    program = contender.find()
+    if program is None:
+        print(f"haproxy is left out: it is not installed ({contender.source})")
+        return {}
+    (port,) = free_ports(1)
+    upstreams = [instance["port"] for instance in fleet.instances()]
+    setup = contender.setup(program, directory, port, upstreams)
+    front = Program(setup.command, environment=setup.environment, directory=directory)
+    stack.callback(front.stop)
+    front.wait_for_port(port)
+    return {contender.name: port}
+
+
+def _sample(  # noqa: PLR0917  plain values of one trial
+    fleet: Fleet, wrk: Wrk, front: str, port: int, seconds: float, counter: Path, *, noisy: bool
+) -> Sample:
+    written = _read(counter)
+    closed = wrk.run(port, Row.GET, seconds)
+    cpu = usage_of(fleet.daemon).cpu
+    steady = uvloop.run(_steady(port, seconds))
+    cpu = usage_of(fleet.daemon).cpu - cpu
+    logged = (_read(counter) - written) / (closed.duration + seconds)
     return Sample(
+        front=front,
         noisy=noisy,
         logged=logged,
         closed_rate=closed.rate,
@@ -138,7 +167,7 @@ def _line(name: str, samples: list[Sample]) -> str:
 
     kind = f"beside {median('logged') / 1e6:4.1f} MB/s of log" if samples[0].noisy else "alone"
     return (
-        f"{name:<9} {kind:<23}  wrk: {median('closed_rate'):6.0f}/s, p99 "
+        f"{name:<7} {samples[0].front:<8} {kind:<23}  wrk: {median('closed_rate'):6.0f}/s, p99 "
         f"{median('closed_p99') * 1e3:6.2f} ms   {STEADY}/s: p50 "
         f"{median('steady_p50') * 1e3:5.2f} ms, p99 {median('steady_p99') * 1e3:6.2f} ms, "
         f"daemon {median('daemon_cpu'):.0%} of a processor"

@@ -41,7 +41,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--with-log-load",
         action="store_true",
-        help="the daemon's p99 alone and beside a service that logs 20 MB/s, and nothing else",
+        help="p99 of msctl and HAProxy alone and beside a service that logs 20 MB/s, nothing else",
     )
     return parser.parse_args(arguments)
 

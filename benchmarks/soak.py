@@ -3,7 +3,8 @@
     python benchmarks/soak.py [--minutes 10] [--rate 200] [--every 5] [--seed N]
 
 The real daemon, three instances, keep-alive connections. Exit code 1 if a single GET failed,
-took over `--slowest` seconds, or was answered with another one's answer.
+took over `--slowest` seconds, or was answered with another one's answer, or if the daemon has
+more descriptors, threads or tasks afterwards than it had before, at rest both times.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import sys
 import tempfile
 import time
+import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -21,6 +23,34 @@ from client import Connections
 from faults import Faults
 from fleet import SERVICE, Fleet, running
 from processes import ended_by_signals, free_ports, usage_of
+
+SETTLE = 15.0
+"""Seconds for restarts, probes and kept connections to come to an end after the last request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the daemon holds on to."""
+
+    descriptors: int
+    threads: int
+    tasks: int
+
+    @classmethod
+    def of(cls, fleet: Fleet) -> "Held":
+        used = usage_of(fleet.daemon)
+        gateway = json.loads((fleet.directory / ".msctl/run.json").read_text())["gateway"]
+        with urllib.request.urlopen(f"{gateway}/metrics") as page:
+            lines = page.read().decode().splitlines()
+        tasks = next(line for line in lines if line.startswith("msctl_daemon_tasks "))
+        return cls(used.descriptors, used.threads, int(float(tasks.split()[1])))
+
+    def exceeds(self, before: "Held") -> bool:
+        return (
+            self.descriptors > before.descriptors
+            or self.threads > before.threads
+            or self.tasks > before.tasks
+        )
 
 
 @dataclass(slots=True)
@@ -94,6 +124,14 @@ async def soak(fleet: Fleet, port: int, options: argparse.Namespace) -> Tally:
     return tally
 
 
+def settled(fleet: Fleet, goal: Held) -> Held:
+    """Return what the daemon holds at rest: as soon as it is no more than `goal`, or at last."""
+    deadline = time.monotonic() + SETTLE
+    while (held := Held.of(fleet)).exceeds(goal) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return held
+
+
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Steady load with faults, on the real daemon.")
     parser.add_argument("--minutes", type=float, default=10)
@@ -113,13 +151,18 @@ def main() -> int:
         tempfile.TemporaryDirectory() as directory,
         running(Path(directory), {SERVICE: service}) as fleet,
     ):
+        uvloop.run(steady(port, options.rate, 5, Tally()))  # until all that is lazy is there
+        before = settled(fleet, Held(0, 0, 0))
         tally = uvloop.run(soak(fleet, port, options))
+        after = settled(fleet, before)
     for failure in tally.failures[:20]:
         print(failure, file=sys.stderr)
     print(
         f"{tally.done} GETs, {len(tally.failures)} failed, the slowest took {tally.slowest:.2f} s"
     )
-    return 1 if tally.failures or tally.slowest > options.slowest else 0
+    print(f"at rest before: {before}\nat rest after:  {after}")
+    is_well = not tally.failures and tally.slowest <= options.slowest and not after.exceeds(before)
+    return 0 if is_well else 1
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ class ExpressConnection(ClientConnection):
         self._goes_on = fields.persistent
         upstream = None
         if fields.timeout == lane.timeout:
-            upstream = self._pool.take_ready(key, now)
+            upstream = self._pool.take_ready(key, now, repeatable=method in IDEMPOTENT)
         if upstream is None:
             self._fields = None
             self._hand_over()

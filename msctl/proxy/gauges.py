@@ -1,5 +1,6 @@
 """How the fleet is at this moment, as far as the router knows it: read, not recorded."""
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -33,10 +34,12 @@ class Gauges:
 
     routes: tuple[RouteGauges, ...]
     instances: tuple[InstanceGauges, ...]
+    tasks: int
+    """Of the daemon's event loop: steady under a steady load, or something is left behind."""
 
 
 def read_gauges(router: Router, registry: ServiceRegistry, now: float) -> Gauges:
-    """Read everything; `now` is monotonic."""
+    """Read everything; `now` is monotonic. Called on the daemon's loop."""
     routes = [route for name in router.names() if (route := router.route(name)) is not None]
     return Gauges(
         routes=tuple(
@@ -53,6 +56,7 @@ def read_gauges(router: Router, registry: ServiceRegistry, now: float) -> Gauges
             for service, instances in registry.get_all_services().items()
             for instance in instances
         ),
+        tasks=len(asyncio.all_tasks()),
     )
 
 

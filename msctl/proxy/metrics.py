@@ -45,6 +45,9 @@ class FleetCollector(Collector):
         yield from self._calls()
         yield from self._routes()
         yield from self._instances()
+        yield _gauge(
+            "msctl_daemon_tasks", "Tasks on the daemon's event loop.", (), [((), self.gauges.tasks)]
+        )
 
     def _answers(self) -> Iterator[Metric]:
         yield _counter(

@@ -14,6 +14,13 @@ from msctl.proxy.stream import Stream
 KEEP_IDLE: Final = 4.0
 """Seconds; uvicorn closes after 5, and a request must not cross that close on its way."""
 
+JUST_NOW: Final = 0.002
+"""Seconds after its last response in which a connection is trusted to be in order still.
+
+Asking the kernel costs a twelfth of a small request. Under load, when that counts, connections
+rest for less than this; the loop tells of their end on its next turn at the latest.
+"""
+
 CONNECT_TIMEOUT: Final = 1.0
 """Seconds (router.md, What counts)."""
 
@@ -158,8 +165,14 @@ class UpstreamPool:
         if self._sweep is None:
             self._sweep_after(KEEP_IDLE)
 
-    def take_ready(self, key: InstanceKey, now: float) -> UpstreamConnection | None:
-        """Return the kept connection used last if it is good, None if that takes a closer look."""
+    def take_ready(
+        self, key: InstanceKey, now: float, *, repeatable: bool
+    ) -> UpstreamConnection | None:
+        """Return the kept connection used last if it is good, None if that takes a closer look.
+
+        A `repeatable` request may get one that has ended this moment: it is sent again on a
+        fresh one then (router.md, What counts).
+        """
         connections = self._idle.get(key)
         if not connections:
             return None
@@ -167,7 +180,7 @@ class UpstreamPool:
         poll, since = connection.poll, connection.idle_since
         if poll is None or since is None or now - since >= KEEP_IDLE or connection.buffer:
             return None
-        if poll.poll(0):
+        if (now - since >= JUST_NOW or not repeatable) and poll.poll(0):
             return None  # it has ended, or speaks unasked, and the loop has not told yet
         del connections[-1]
         connection.idle_since = None

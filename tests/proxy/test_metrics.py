@@ -356,3 +356,17 @@ def test_counters_of_an_instance_that_is_gone_stay() -> None:
             assert list(found.values("msctl_instance_up")) == []
 
     run(main())
+
+
+def test_tasks_of_the_loop_are_counted_while_they_last() -> None:
+    async def main() -> None:
+        async with fleet() as f:
+            before = (await scrape(f)).sum("msctl_daemon_tasks")
+            waiting = [asyncio.create_task(asyncio.Event().wait()) for _ in range(3)]
+            assert (await scrape(f)).sum("msctl_daemon_tasks") == before + 3
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
+            assert (await scrape(f)).sum("msctl_daemon_tasks") == before
+
+    run(main())
