@@ -73,10 +73,7 @@ class ClientConnection(ClientStream):
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
-        sock = transport.get_extra_info("socket")
-        self._hangup = HangupWatch(sock.fileno(), self._client_gone) if sock is not None else None
-        loop = asyncio.get_running_loop()
-        self._gone = loop.create_future()
+        self._gone = asyncio.get_running_loop().create_future()
         self._door.opened(self)
         self.begin()
 
@@ -92,8 +89,12 @@ class ClientConnection(ClientStream):
     def pause_reading(self) -> None:
         """Watch in another way for the client to leave, while its end of input stays unread."""
         super().pause_reading()
-        if self._hangup is not None and not self.ended:
-            self._hangup.start()
+        if self.ended or self._transport is None:
+            return
+        if self._hangup is None:
+            sock = self._transport.get_extra_info("socket")
+            self._hangup = HangupWatch(sock.fileno(), self._client_gone)
+        self._hangup.start()
 
     def resume_reading(self) -> None:
         """Read again; a close shows up as end of input."""
@@ -113,6 +114,7 @@ class ClientConnection(ClientStream):
         super().connection_lost(exc)
         if self._hangup is not None:
             self._hangup.stop()
+            self._hangup = None  # it refers to this connection, which nobody needs any more
         self._client_gone()
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)

@@ -44,8 +44,11 @@ class Listener:
                 if sock.family == socket.AF_UNIX:
                     server = await loop.create_unix_server(self.protocol, sock=sock)
                 else:
-                    server = await loop.create_server(self.protocol, sock=sock)
+                    server = await loop.create_server(self.protocol, sock=sock, start_serving=False)
+                    # What is accepted inherits it; asyncio's own loop would leave it out.
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._servers.append(server)
+                await server.start_serving()
         except BaseException:
             self._stop_accepting()
             raise

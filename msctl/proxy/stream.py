@@ -50,10 +50,6 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection over."""
         self._transport = cast("asyncio.Transport", transport)
-        sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family != socket.AF_UNIX:
-            with contextlib.suppress(OSError):  # the peer may be gone already
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
         """Keep input for whoever reads; pause when there is too much of it."""
@@ -74,6 +70,7 @@ class Stream(asyncio.Protocol):
         self.error = exc
         if self._last_call is not None:
             self._last_call.cancel()
+            self._last_call = None
         self.wake()
         self._wake_writer()
 
@@ -146,7 +143,8 @@ class Stream(asyncio.Protocol):
         """Close once what was written has been taken; after `within` seconds in any case."""
         if self._transport is None or self.lost or self._last_call is not None:
             return
-        self._last_call = asyncio.get_running_loop().call_later(within, self.abort)
+        if self._transport.get_write_buffer_size():
+            self._last_call = asyncio.get_running_loop().call_later(within, self.abort)
         self._transport.close()
 
     def abort(self) -> None:

@@ -19,7 +19,7 @@ from tests.fleet.project import Project, free_port
 
 CONNECTIONS = 20
 REQUESTS = 20_000
-"""Enough for a second or two; benchmarks/soak.py makes a hundred thousand."""
+"""Some seconds' worth; benchmarks/soak.py makes six times as many."""
 MEGABYTE = 1_000_000
 
 
