@@ -93,7 +93,7 @@ def test_a_restart_that_fails_leaves_the_watch_in_place(tmp_path: Path) -> None:
         for number in (1, 2):
             await watcher.take({tmp_path / "a.py"})
             await fleet.until(number)
-            await asyncio.wait(watcher._renewals.values())
+            await asyncio.gather(*watcher._renewals.values())
         assert len(fleet.renewals) == 2
 
     uvloop.run(main())
