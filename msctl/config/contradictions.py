@@ -71,7 +71,7 @@ def _instances(service: ServiceConfig) -> Iterator[Contradiction]:
     elif not service.is_http:
         message = "follows requests, and a worker gets none; set replicas instead"
         yield Contradiction(("scaling",), message)
-    elif service.replicas > 1 and not scaling.min <= service.replicas <= scaling.max:
+    elif service.replicas > 1 and not scaling.allows(service.replicas):
         message = f"is outside scaling, {scaling.min} to {scaling.max}; change one of the two"
         yield Contradiction(("replicas",), message)
 

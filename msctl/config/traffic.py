@@ -87,8 +87,8 @@ class ScalingConfig(Section):
 
     min: CountOrZero = 1
     """The fewest instances."""
-    max: Count
-    """The most instances."""
+    max: Count | None = None
+    """The most instances; by default one for each processor."""
     target_connections: Number = 10.0
     """Requests under way at each instance that the scaling aims at."""
     up_after: SecondsOrZero = 2.0
@@ -100,6 +100,10 @@ class ScalingConfig(Section):
 
     @model_validator(mode="after")
     def _min_below_max(self) -> Self:
-        if self.min > self.max:
+        if self.max is not None and self.min > self.max:
             raise bad_value(f"min is {self.min}, above max, which is {self.max}; exchange them")
         return self
+
+    def allows(self, replicas: int) -> bool:
+        """Whether it may be that many, as far as the config says."""
+        return self.min <= replicas and (self.max is None or replicas <= self.max)

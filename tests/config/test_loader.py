@@ -194,7 +194,7 @@ def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
         ("data: ['']", "data[0]: is empty; give it a value; got ''"),
         ("limits: 5", "limits: expected a mapping of keys to values; got '5'"),
         ("breaker: maybe", "breaker: expected on, off or a mapping of keys to values; got 'maybe'"),
-        ("scaling: {}", "scaling.max: required; give it a value"),
+        ("scaling: {max: 0}", "scaling.max: must be at least 1; got '0'"),
         ("profiles: [a b]", ("profiles[0]: expected a word of letters, digits, '.', '_' and '-'; "
          "got 'a b'")),
         ("working_dir: nowhere", ("working_dir: there is no directory nowhere; create it or correct "
