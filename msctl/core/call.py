@@ -18,9 +18,6 @@ from msctl.core.retries import Retries
 from msctl.core.rotation import Shortage
 from msctl.core.route_parts import RouteParts
 
-START_PATIENCE = 3.0
-"""Seconds that a call waits for an instance that is starting (router.md, Breaker 6)."""
-
 VERDICT_PATIENCE = 0.25
 """Seconds that it waits to hear what became of the instance that broke its connection: a
 dead process is noticed in milliseconds, and its successor is one that is starting."""
@@ -271,7 +268,7 @@ class Call:
         if self._short_since is None:
             self._short_since = now
         if shortage.starting:
-            return self._short_since + START_PATIENCE
+            return self._short_since + self._parts.policy.start_patience
         return self._short_since + VERDICT_PATIENCE if shortage.undecided else now
 
     def _earliest(self, until: float, changes_at: float | None) -> float:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from msctl.config.models import ServiceConfig
 
 
+START_PATIENCE = 3.0
+"""Seconds that a call waits for an instance that is starting (router.md, Breaker 6)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryOptions:
     """Which calls are tried again, and how often (router.md, Retries)."""
@@ -52,11 +56,14 @@ class RoutePolicy:
     retries: RetryOptions | None = field(default_factory=RetryOptions)
     """None: a call has one attempt."""
     limits: LimitOptions = field(default_factory=LimitOptions)
+    start_patience: float = START_PATIENCE
+    """Seconds that a call waits for an instance that is starting."""
 
     @classmethod
     def from_config(cls, config: "ServiceConfig") -> "RoutePolicy":
         """Return what the user configured."""
         breaker, retries, limits = config.breaker, config.retries, config.limits
+        on_demand = config.scaling is not None and config.scaling.min == 0
         return cls(
             timeout=config.timeout,
             algorithm=config.balancer.algorithm,
@@ -76,4 +83,6 @@ class RoutePolicy:
                 queue=limits.queue,
                 idle=limits.idle,
             ),
+            # Whoever calls a service that starts on demand waits for as long as that may take.
+            start_patience=config.start_timeout if on_demand else START_PATIENCE,
         )

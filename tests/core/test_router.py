@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from msctl.config.models import ServiceConfig
+from msctl.config.traffic import ScalingConfig
 from msctl.core.balancer import Algorithm
 from msctl.core.breaker import BreakerOptions
 from msctl.core.router import (
@@ -71,6 +72,15 @@ def test_degraded_instances_get_calls_only_when_no_healthy_one_is_left() -> None
     assert {world.send(200) for _ in range(6)} == {"api-2"}
     world.change("api-2", health=Health.UNHEALTHY)
     assert world.send(200) == "api-1"
+
+
+def test_a_service_that_starts_on_demand_may_take_as_long_as_its_start() -> None:
+    config = ServiceConfig(name="api", port=8001, start_timeout=12, scaling=ScalingConfig(min=0))
+    world = World(0, RoutePolicy.from_config(config))
+    world.router.on_shortage(
+        lambda _: world.add(1, status=ServiceStatus.STARTING, health=Health.UNKNOWN)
+    )
+    assert world.wait(world.begin()) == Wait(world.now + 12)
 
 
 def test_a_call_waits_three_seconds_for_an_instance_that_is_starting() -> None:
