@@ -5,6 +5,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from math import gcd
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -15,8 +16,12 @@ from msctl.model import ServiceInstance
 _TIE = 1e-9
 """Credits closer than this are equal: fractions such as 1/3 do not add up exactly."""
 
+_EXACT = 2**30
+"""Credits that are equal but for rounding are so when counted in this part of a call: no share
+of a fleet's size comes to half of one."""
+
 _LONGEST_SPIN = 1024
-"""Turns that the random offset of a round robin may take; enough for any sensible weights."""
+"""Turns that a round robin of unequals may take in advance; enough for any sensible weights."""
 
 
 class Offer(Protocol):
@@ -68,6 +73,7 @@ class RoundRobin:
         self._random = random
         self._credit: dict[str, float] = {}
         self._rank: dict[str, int] = {}
+        self._ranks = count()
         self._cycle: Cycle[Any] | None = None
 
     def choose(self, offers: Sequence[OfferT], now: float) -> OfferT:  # noqa: ARG002 - Chooser
@@ -82,37 +88,83 @@ class RoundRobin:
         It is good until anything else is asked of this round robin.
         """
         self._end_cycle()
-        weights = [offer.instance.weight for offer in offers]
-        length = sum(weights) // gcd(*weights)
-        if length > _LONGEST_SPIN:
+        even = _are_even(offers)
+        if not even and _length(offers) > _LONGEST_SPIN:
             return None
         self._begin(offers)
-        credit = dict(self._credit)
+        order = self._even_turns(offers) if even else self._uneven_turns(offers)
+        if order is not None:
+            self._cycle = Cycle(order)
+        return self._cycle
+
+    def _even_turns(self, offers: Sequence[OfferT]) -> list[OfferT] | None:
+        """Return the turns of equals, without taking them: who has most credit comes first.
+
+        None when somebody is ahead or owed by more than a call, as after a retry among others.
+        """
+        ranked = [(self._credit.get(o.instance.id, 0.0), self._rank_of(o.instance.id), o)
+                  for o in offers]  # fmt: skip
+        least, most = min(ranked, key=_credit_of)[0], max(ranked, key=_credit_of)[0]
+        if most - least > 1 + _TIE:
+            return None
+        if most - least > 1 - _TIE:
+            # Having paid, those with the most are level with those that have the least.
+            last_of_least = max(rank for credit, rank, _ in ranked if credit < least + _TIE)
+            if any(rank < last_of_least for credit, rank, _ in ranked if credit > most - _TIE):
+                return None
+        ranked.sort(key=lambda one: (-round(one[0] * _EXACT), one[1]))
+        return [offer for _, _, offer in ranked]
+
+    def _uneven_turns(self, offers: Sequence[OfferT]) -> list[OfferT] | None:
+        """Take the turns; they are given back when they are not everybody's share.
+
+        Somebody is owed more than that then, and taken round and round these turns would
+        never give it to him. `choose` settles it.
+        """
+        credit, length = dict(self._credit), _length(offers)
         order = [self._turn(offers) for _ in range(length)]
         share = Counter(offer.instance.id for offer in order)
-        if any(share[o.instance.id] * sum(weights) != o.instance.weight * length for o in offers):
-            # Somebody is owed more than a share, as after a retry among the others; taken
-            # round and round these turns would never give it to him. `choose` settles it.
+        total = sum(offer.instance.weight for offer in offers)
+        if any(share[o.instance.id] * total != o.instance.weight * length for o in offers):
             self._credit = credit
             return None
-        self._cycle = Cycle(order)
-        return self._cycle
+        return order
 
     def _end_cycle(self) -> None:
         """Bring the credit to where the cycle was left."""
         cycle, self._cycle = self._cycle, None
         if cycle is not None:
             cycle.stale = True
-            offers = list(dict.fromkeys(cycle.order))
-            for _ in range(cycle.position):
-                self._turn(offers)
+            self._move_on(list(dict.fromkeys(cycle.order)), cycle.order, cycle.position)
 
     def _begin(self, offers: Sequence[OfferT]) -> None:
         if not self._credit:
             # So that not every router of a fleet begins with the same instance.
             total = sum(offer.instance.weight for offer in offers)
-            for _ in range(int(self._random.random() * min(total, _LONGEST_SPIN))):
+            spin = int(self._random.random() * min(total, _LONGEST_SPIN))
+            turns = self._even_turns(offers) if _are_even(offers) else None
+            self._move_on(offers, turns, spin)
+
+    def _move_on(
+        self, offers: Sequence[OfferT], turns: Sequence[OfferT] | None, number: int
+    ) -> None:
+        """Take so many turns; those of equals are known, and there are no more than equals."""
+        if turns is None or not _are_even(offers):
+            for _ in range(number):
                 self._turn(offers)
+            return
+        for offer in offers:
+            name = offer.instance.id
+            self._credit[name] = self._credit.get(name, 0.0) + number / len(offers)
+        for offer in turns[:number]:
+            self._credit[offer.instance.id] -= 1
+
+    def _rank_of(self, name: str) -> int:
+        """Return its place among equals: who was known first."""
+        rank = self._rank.get(name)
+        if rank is None:
+            rank = self._rank[name] = next(self._ranks)
+        return rank
 
     def forget(self, instance_id: str) -> None:
         """Drop what is kept of an instance that has gone for good."""
@@ -128,15 +180,28 @@ class RoundRobin:
             instance = offer.instance
             credit = self._credit.get(instance.id, 0.0) + instance.weight / total
             self._credit[instance.id] = credit
-            rank = self._rank.get(instance.id)
-            if rank is None:
-                rank = self._rank[instance.id] = max(self._rank.values(), default=0) + 1
+            rank = self._rank_of(instance.id)
             # Ties go to who was known first, not to who comes first in this list, which
             # may have been built anew in another order.
             if credit > most + _TIE or (credit > most - _TIE and rank < first):
                 chosen, most, first = offer, credit, rank
         self._credit[chosen.instance.id] -= 1
         return chosen
+
+
+def _credit_of(ranked: tuple[float, int, object]) -> float:
+    return ranked[0]
+
+
+def _are_even(offers: Sequence[Offer]) -> bool:
+    weight = offers[0].instance.weight
+    return all(offer.instance.weight == weight for offer in offers)
+
+
+def _length(offers: Sequence[Offer]) -> int:
+    """Return after how many turns everybody has had his share."""
+    weights = [offer.instance.weight for offer in offers]
+    return sum(weights) // gcd(*weights)
 
 
 class WeightedRandom:

@@ -206,9 +206,8 @@ class ExpressLane:
         parts, before = self._parts, self._tracks
         known = {track.member: track for track in before if track.is_current(parts)}
         self._tracks = [known.get(member) or Track(member, parts, now) for member in members]
-        for track in before:
-            if track not in self._tracks:
-                track.retire()
+        for track in set(before).difference(self._tracks):
+            track.retire()
         self._cycle = self._parts.balancer.cycle(self._tracks, now)
         self._changed = False
 

@@ -1,6 +1,6 @@
 """Where each microsecond of a keep-alive GET through msctl's front door goes.
 
-    python benchmarks/profile.py [--seconds 8] [--rate 500]
+    python benchmarks/breakdown.py [--seconds 8] [--rate 500]
 
 The same set-up as `benchmarks/proxy.py` with msctl alone, sampled by py-spy with native frames.
 A share of the samples is a share of the CPU time per request, which is measured beside it. The
