@@ -6,7 +6,7 @@ generation of an instance: a new process gets a new one.
 
 from dataclasses import dataclass
 
-from msctl.core.jitter import RandomSource, spread
+from msctl.core.jitter import RandomSource, spread_together
 from msctl.core.probe import ProbeKind, ProbeResult, classify
 from msctl.model import Health
 
@@ -141,7 +141,7 @@ class HealthTracker:
         if self._is_pending():
             # Exact: with jitter here a hung instance would not be out after 5.7 s at worst.
             return policy.fast_interval
-        return spread(policy.interval, policy.jitter, random)
+        return spread_together(policy.interval, policy.jitter, now, random)
 
     def _is_pending(self) -> bool:
         """Whether the last checks contradict the verdict and have not yet overturned it."""

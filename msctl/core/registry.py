@@ -1,6 +1,7 @@
 """Which instances exist, and what is true of each: the one list that everything else reads."""
 
 import logging
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -43,6 +44,9 @@ class InstanceChanges(TypedDict, total=False):
     reason: str
 
 
+_CHANGEABLE = InstanceChanges.__annotations__.keys()
+
+
 class ServiceRegistry:
     """The instances of every service, each with a generation (router.md, Registry and health).
 
@@ -55,7 +59,7 @@ class ServiceRegistry:
 
     def __init__(self) -> None:
         self._instances: dict[str, ServiceInstance] = {}
-        self._by_service: dict[str, tuple[ServiceInstance, ...]] = {}
+        self._rosters: dict[str, _Roster] = {}
         self._versions: dict[str, int] = {}
         self._generations: dict[str, int] = {}
         self._listeners: dict[object, Listener] = {}
@@ -92,14 +96,16 @@ class ServiceRegistry:
         None, and nothing changed, if no instance with this id and generation is registered.
         Changes that change nothing make no event. Raises TypeError for what may not change.
         """
-        if unknown := changes.keys() - InstanceChanges.__annotations__.keys():
+        if not changes.keys() <= _CHANGEABLE:
+            unknown = changes.keys() - _CHANGEABLE
             raise TypeError(f"cannot change {', '.join(sorted(unknown))} of {instance_id}")
         before = self._instances.get(instance_id)
         if before is None or before.generation != generation:
             return None
+        if all(getattr(before, name) == value for name, value in changes.items()):
+            return before  # as after most checks, a hundred times a second in a big fleet
         after = replace(before, **changes)
-        if after != before:
-            self._change(after, before, after)
+        self._change(after, before, after)
         return after
 
     def get_instance(self, instance_id: str) -> ServiceInstance | None:
@@ -108,11 +114,12 @@ class ServiceRegistry:
 
     def get_service(self, name: str) -> tuple[ServiceInstance, ...]:
         """Return all instances of a service, whatever their state, by their number."""
-        return self._by_service.get(name, ())
+        roster = self._rosters.get(name)
+        return () if roster is None else roster.listing()
 
     def get_all_services(self) -> dict[str, tuple[ServiceInstance, ...]]:
         """Return the instances of every service that has any; the dict is the caller's own."""
-        return dict(self._by_service)
+        return {name: roster.listing() for name, roster in self._rosters.items()}
 
     def version(self, name: str) -> int:
         """Return how often anything about the service has changed; it never goes back."""
@@ -146,16 +153,15 @@ class ServiceRegistry:
         after: ServiceInstance | None,
     ) -> None:
         service = subject.service
-        others = [i for i in self._by_service.get(service, ()) if i.id != subject.id]
+        roster = self._rosters.setdefault(service, _Roster())
         if after is None:
             del self._instances[subject.id]
+            roster.remove(subject)
+            if not roster.instances:
+                del self._rosters[service]
         else:
             self._instances[subject.id] = after
-            others.append(after)
-        if others:
-            self._by_service[service] = tuple(sorted(others, key=_number))
-        else:
-            self._by_service.pop(service, None)
+            roster.put(after)
         version = self._versions[service] = self.version(service) + 1
         self._tell(
             RegistryEvent(
@@ -191,6 +197,40 @@ class ServiceRegistry:
                     "registry listener failed",
                     extra={"service": event.service, "instance": event.instance_id},
                 )
+
+
+class _Roster:
+    """The instances of one service by their number, so that a change does not sort them all."""
+
+    __slots__ = ("_keys", "_listing", "instances")
+
+    def __init__(self) -> None:
+        self.instances: list[ServiceInstance] = []
+        self._keys: list[tuple[int, str]] = []
+        self._listing: tuple[ServiceInstance, ...] | None = None
+
+    def listing(self) -> tuple[ServiceInstance, ...]:
+        """Return all of them, the same tuple until the next change."""
+        if self._listing is None:
+            self._listing = tuple(self.instances)
+        return self._listing
+
+    def put(self, instance: ServiceInstance) -> None:
+        """Enter an instance, in place of the one with its id."""
+        key = _number(instance)
+        place = bisect_left(self._keys, key)
+        if place < len(self._keys) and self._keys[place] == key:
+            self.instances[place] = instance
+        else:
+            self._keys.insert(place, key)
+            self.instances.insert(place, instance)
+        self._listing = None
+
+    def remove(self, instance: ServiceInstance) -> None:
+        """Take out one that is there."""
+        place = bisect_left(self._keys, _number(instance))
+        del self._keys[place], self.instances[place]
+        self._listing = None
 
 
 def _number(instance: ServiceInstance) -> tuple[int, str]:

@@ -11,22 +11,39 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
-from msctl.client import ResponseReader
-from msctl.core.health import ProbeKind, ProbeResult, classify
-from msctl.errors import MsctlError
+from msctl.core.health import ProbeKind, ProbeResult
+from msctl.runtime.check import Done, HttpCheck, TcpCheck
 from msctl.runtime.reaper import Reaper
 
-MAX_ANSWER = 64 * 1024
+Cancel = Callable[[], None]
 
 
 class Probe(Protocol):
     """Makes one check."""
 
-    async def __call__(self, timeout: float) -> ProbeResult:
-        """Ask once; an answer that takes longer than `timeout` seconds is a failure."""
+    def begin(self, timeout: float, done: Done) -> Cancel:
+        """Ask once, and tell `done` later what came of it; what is returned ends it untold.
+
+        An answer that takes longer than `timeout` seconds is a failure.
+        """
         ...
+
+
+async def ask(probe: Probe, timeout: float) -> ProbeResult:
+    """Make one check and wait for its result."""
+    answered: asyncio.Future[ProbeResult] = asyncio.get_running_loop().create_future()
+
+    def tell(result: ProbeResult) -> None:
+        if not answered.done():  # who asked may have been cancelled in this very turn
+            answered.set_result(result)
+
+    cancel = probe.begin(timeout, tell)
+    try:
+        return await answered
+    finally:
+        cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,69 +55,14 @@ class HttpProbe:
     path: str
     expect_status: tuple[int, ...] | None = None
 
-    async def __call__(self, timeout: float) -> ProbeResult:
+    def begin(self, timeout: float, done: Done) -> Cancel:
         """Ask once."""
-        loop = asyncio.get_running_loop()
-        transport = None
-        try:
-            async with asyncio.timeout(timeout):
-                transport, answer = await loop.create_connection(
-                    lambda: _Answer(self._request()), self.host, self.port
-                )
-                status, body = await answer.complete
-        except TimeoutError:
-            return ProbeResult(ProbeKind.FAILED, f"no answer within {timeout:g} s")
-        except (OSError, MsctlError) as error:
-            return ProbeResult(ProbeKind.FAILED, _describe(error))
-        finally:
-            if transport is not None:
-                transport.abort()
-        return classify(status, body, self.expect_status)
-
-    def _request(self) -> bytes:
-        return (
+        request = (
             f"GET {self.path} HTTP/1.1\r\nHost: localhost:{self.port}\r\n"
             "User-Agent: msctl-health\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-        ).encode()
-
-
-class _Answer(asyncio.Protocol):
-    """Reads one response: its status, and as much of the body as a verdict needs."""
-
-    def __init__(self, request: bytes) -> None:
-        self._request = request
-        self._reader = ResponseReader("GET")
-        self._body = b""
-        self.complete: asyncio.Future[tuple[int, bytes]] = (
-            asyncio.get_running_loop().create_future()
         )
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports have all of the interface, but not the base class.
-        cast("asyncio.WriteTransport", transport).write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        if self.complete.done():
-            return
-        try:
-            self._reader.feed(data)
-        except MsctlError as error:
-            self.complete.set_exception(error)
-            return
-        self._body += self._reader.take()
-        head = self._reader.head
-        if head and (self._reader.complete or len(self._body) > MAX_ANSWER):
-            self.complete.set_result((head.status, self._body))
-
-    def eof_received(self) -> None:
-        self.data_received(b"")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if exc is not None and not self.complete.done():
-            self.complete.set_exception(exc)
-        self.data_received(b"")
-        if not self.complete.cancelled():
-            self.complete.exception()  # a probe that timed out no longer asks
+        check = HttpCheck(self.port, request.encode(), self.expect_status, done)
+        return check.begin(self.host, timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +72,9 @@ class TcpProbe:
     host: str
     port: int
 
-    async def __call__(self, timeout: float) -> ProbeResult:
+    def begin(self, timeout: float, done: Done) -> Cancel:
         """Connect once."""
-        try:
-            async with asyncio.timeout(timeout):
-                _, writer = await asyncio.open_connection(self.host, self.port)
-        except TimeoutError:
-            return ProbeResult(ProbeKind.FAILED, f"no connection within {timeout:g} s")
-        except OSError as error:
-            return ProbeResult(ProbeKind.FAILED, _describe(error))
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-        return ProbeResult(ProbeKind.OK, f"port {self.port} accepts connections")
+        return TcpCheck(self.port, done).begin(self.host, timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +86,11 @@ class CommandProbe:
     working_dir: Path
     reaper: Reaper
 
-    async def __call__(self, timeout: float) -> ProbeResult:
+    def begin(self, timeout: float, done: Done) -> Cancel:
         """Run it once; it is killed with all its helpers when the time is over."""
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[int] = loop.create_future()
+        loop, name = asyncio.get_running_loop(), self.command[0]
         try:
-            child = subprocess.Popen(  # noqa: ASYNC220  returns as soon as the program runs
+            child = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -149,34 +100,39 @@ class CommandProbe:
                 start_new_session=True,
             )
         except OSError as error:
-            return ProbeResult(ProbeKind.FAILED, f"cannot run {self.command[0]}: {error.strerror}")
+            result = ProbeResult(ProbeKind.FAILED, f"cannot run {name}: {error.strerror}")
+            return loop.call_soon(done, result).cancel
         child.returncode = 0  # the reaper collects it, not Popen
-        self.reaper.watch(child.pid, _setter(ended))
-        try:
-            async with asyncio.timeout(timeout):
-                code = await ended
-        except TimeoutError:
-            return ProbeResult(
-                ProbeKind.FAILED, f"{self.command[0]} did not end within {timeout:g} s"
-            )
-        finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)
+        run = _CommandRun(child.pid, name, done)
+        self.reaper.watch(child.pid, run.exited)
+        run.timer = loop.call_later(timeout, run.expired, timeout)
+        return run.cancel
+
+
+class _CommandRun:
+    """A command that was started for a check; it is over when `timer` is None."""
+
+    def __init__(self, pid: int, name: str, done: Done) -> None:
+        self.timer: asyncio.TimerHandle | None = None
+        self._pid = pid
+        self._name = name
+        self._done = done
+
+    def exited(self, code: int) -> None:
         kind = ProbeKind.OK if code == 0 else ProbeKind.FAILED
-        return ProbeResult(kind, f"{self.command[0]} ended with exit code {code}")
+        self._finish(kind, f"{self._name} ended with exit code {code}")
 
+    def expired(self, timeout: float) -> None:
+        self._finish(ProbeKind.FAILED, f"{self._name} did not end within {timeout:g} s")
 
-def _setter(future: asyncio.Future[int]) -> Callable[[int], None]:
-    def set_result(code: int) -> None:
-        if not future.done():
-            future.set_result(code)
+    def cancel(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._pid, signal.SIGKILL)
 
-    return set_result
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return str(error) or type(error).__name__
+    def _finish(self, kind: ProbeKind, detail: str) -> None:
+        if self.timer is not None:
+            self.cancel()
+            self._done(ProbeResult(kind, detail))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _READ_SIZE = 64 * 1024
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -52,7 +53,7 @@ def instance_of(pid: int) -> str | None:
 def read_proc(pid: int | str, name: str) -> bytes:
     """Read a file of /proc/PID; OSError when the process has gone, at whatever moment."""
     # Not with open(): when the process goes in the midst of it, the file is left unclosed.
-    descriptor = os.open(_PROC / str(pid) / name, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(f"{_PROC}/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         parts = []
         while part := os.read(descriptor, _READ_SIZE):
@@ -60,6 +61,13 @@ def read_proc(pid: int | str, name: str) -> bytes:
         return b"".join(parts)
     finally:
         os.close(descriptor)
+
+
+def resident_memory(pid: int) -> int:
+    """Return the resident memory of a process in bytes; 0 when it is gone."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(read_proc(pid, "statm").split(None, 2)[1]) * _PAGE
+    return 0
 
 
 def kill_descendants(poll: float = 0.002) -> None:
@@ -84,13 +92,13 @@ def _parents() -> Iterable[tuple[int, int]]:
     if not (_PROC / "self" / "stat").exists():
         yield from _parents_from_ps()
         return
-    for entry in _PROC.glob("[0-9]*"):
+    for name in filter(str.isdecimal, os.listdir(_PROC)):  # noqa: PTH208  a third of the time
         with suppress(OSError, ValueError, IndexError):
-            stat = read_proc(entry.name, "stat")
+            stat = read_proc(name, "stat")
             # the command's name stands in parentheses and may itself hold some
             state, parent = stat[stat.rindex(b")") + 2 :].split(None, 2)[:2]
             if state != b"Z":
-                yield int(entry.name), int(parent)
+                yield int(name), int(parent)
 
 
 def _parents_from_ps() -> Iterable[tuple[int, int]]:

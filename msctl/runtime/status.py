@@ -1,21 +1,23 @@
 """The status document of contract.md: every configured service, stopped ones too."""
 
 import asyncio
-import os
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
-from msctl.clock import timestamp
+from msctl.clock import Clock, timestamp
 from msctl.config.models import ServiceConfig
 from msctl.core.router import ServiceRoute
+from msctl.core.summary import ServiceSummary
 from msctl.model import ServiceInstance, ServiceStatus
 from msctl.runtime.breaker_document import brief
 from msctl.runtime.orchestrator import Orchestrator
+from msctl.runtime.proctree import resident_memory
 
 SCHEMA_VERSION = 1
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TURN = 0.0005
+"""Seconds of the loop that a document takes at once."""
 _REGISTERED = frozenset({ServiceStatus.STARTING, ServiceStatus.RUNNING})
 
 
@@ -29,15 +31,23 @@ class StatusReport:
 
     async def document(self, names: Iterable[str] = ()) -> dict[str, Any]:
         """Return the document; `names` limits the list, never the totals."""
-        document = self._snapshot(names)
-        await asyncio.to_thread(_fill_in_memory, document)
-        return document
-
-    def _snapshot(self, names: Iterable[str]) -> dict[str, Any]:
         configs = self._fleet.services()
         chosen = set(names) or configs.keys()
-        instances = [i for name in configs for i in self._fleet.instances(name)]
-        running = sum(self._fleet.summary(name).status is ServiceStatus.RUNNING for name in configs)
+        services: list[dict[str, Any]] = []
+        running = registered = 0
+        pace = _Pace(self._fleet.clock)
+        for name, service in configs.items():
+            summary, instances = self._fleet.summary(name), self._fleet.instances(name)
+            running += summary.status is ServiceStatus.RUNNING
+            registered += sum(i.status in _REGISTERED for i in instances)
+            if name in chosen:
+                services.append(self._service(service, summary, instances))
+                route = self._fleet.router.route(name)
+                for instance in instances:
+                    services[-1]["instances"].append(self._instance(instance, route))
+                    await pace.rest_if_due()
+            await pace.rest_if_due()
+        await asyncio.to_thread(_fill_in_memory, services)
         return {
             "schema_version": SCHEMA_VERSION,
             "project": self._fleet.fleet.project,
@@ -45,16 +55,19 @@ class StatusReport:
             "uptime": round(self._fleet.clock.now() - self._started_at, 3),
             "total_services": len(configs),
             "running_services": running,
-            "registered_services": sum(i.status in _REGISTERED for i in instances),
-            "services": [self._service(s) for name, s in configs.items() if name in chosen],
+            "registered_services": registered,
+            "services": services,
         }
 
-    def _service(self, service: ServiceConfig) -> dict[str, Any]:
+    def _service(
+        self,
+        service: ServiceConfig,
+        summary: ServiceSummary,
+        instances: tuple[ServiceInstance, ...],
+    ) -> dict[str, Any]:
         name = service.name
         resolved = self._fleet.resolved(name) or service
         wish = self._fleet.wish(name)
-        summary = self._fleet.summary(name)
-        instances = self._fleet.instances(name)
         route, now = self._fleet.router.route(name), self._fleet.clock.now()
         return {
             "name": name,
@@ -64,7 +77,7 @@ class StatusReport:
             "health": summary.health,
             "port": resolved.port,
             "url": resolved.url,
-            "replicas": wish.replicas if wish and wish.replicas else service.replicas,
+            "replicas": wish.replicas if wish and wish.wanted else service.replicas,
             "wanted": wish.replicas if wish else 0,
             "ready": summary.ready,
             "restarts": sum(instance.restarts for instance in instances),
@@ -72,7 +85,7 @@ class StatusReport:
             "balancer": service.balancer.algorithm,
             "breaker": brief(route.breaker.snapshot(now) if route else None, now),
             "reason": self._reason(name, instances),
-            "instances": [self._instance(instance, route) for instance in instances],
+            "instances": [],
         }
 
     def _reason(self, name: str, instances: tuple[ServiceInstance, ...]) -> str:
@@ -104,7 +117,7 @@ class StatusReport:
             "breaker": self._breaker(instance, route),
             "restarts": instance.restarts,
             "exit_code": instance.exit_code,
-            "started_at": timestamp(started) if started is not None else None,
+            "started_at": _started_at(started) if started is not None else None,
             "uptime": round(self._fleet.clock.wall() - started, 3)
             if alive and started is not None
             else None,
@@ -113,16 +126,28 @@ class StatusReport:
         }
 
 
-def _fill_in_memory(document: dict[str, Any]) -> None:
-    """Complete a status document with what only /proc knows; not for the loop's thread."""
-    for service in document["services"]:
+class _Pace:
+    """Divides long work into turns of the loop: no call waits longer than one of them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until = clock.now() + _TURN
+
+    async def rest_if_due(self) -> None:
+        if self._clock.now() >= self._until:
+            await asyncio.sleep(0)
+            self._until = self._clock.now() + _TURN
+
+
+@lru_cache(maxsize=1024)
+def _started_at(wall: float) -> str:
+    """Spell out a time that is asked for again and again: an instance starts once."""
+    return timestamp(wall)
+
+
+def _fill_in_memory(services: list[dict[str, Any]]) -> None:
+    """Complete the services with what only /proc knows; not for the loop's thread."""
+    for service in services:
         for instance in service["instances"]:
             if instance["pid"] is not None:
-                instance["rss"] = _rss(instance["pid"])
-
-
-def _rss(pid: int) -> int | None:
-    """Return the resident memory of a process in bytes; None when it is gone."""
-    with suppress(OSError, ValueError, IndexError):
-        return int(Path("/proc", str(pid), "statm").read_bytes().split()[1]) * _PAGE
-    return None
+                instance["rss"] = resident_memory(instance["pid"]) or None

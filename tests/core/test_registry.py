@@ -70,6 +70,17 @@ def test_a_change_that_changes_nothing_is_no_change() -> None:
     assert registry.version("api") == 1
 
 
+def test_the_list_is_the_same_object_until_something_changes() -> None:
+    registry = ServiceRegistry()
+    registry.register_service(instance("api-2"))
+    listing = registry.get_service("api")
+    registry.update("api-2", 1, status=ServiceStatus.RUNNING)
+    assert registry.get_service("api") is listing
+    registry.register_service(instance("api-1"))
+    assert [i.id for i in registry.get_service("api")] == ["api-1", "api-2"]
+    assert [i.id for i in listing] == ["api-2"]
+
+
 def test_a_newer_generation_takes_the_place_of_the_older_one() -> None:
     registry = ServiceRegistry()
     registry.register_service(instance(generation=1))

@@ -4,8 +4,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 
-import pytest
-
 from msctl.core.health import HealthPolicy, HealthTracker, HealthUpdate
 from msctl.core.probe_rate import ProbeRate
 from msctl.model import Health
@@ -26,9 +24,10 @@ class Checked:
     probe: FakeProbe = field(default_factory=FakeProbe)
     updates: list[HealthUpdate] = field(default_factory=list)
     rate: ProbeRate = field(default_factory=ProbeRate)
+    policy: HealthPolicy = EXACT
 
     def __post_init__(self) -> None:
-        self.tracker = HealthTracker(EXACT, asyncio.get_running_loop().time())
+        self.tracker = HealthTracker(self.policy, asyncio.get_running_loop().time())
         self.prober = Prober(
             self.probe,
             self.tracker,
@@ -42,13 +41,11 @@ class Checked:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Checked"]:
-        task = asyncio.create_task(self.prober.run())
+        self.prober.start()
         try:
             yield self
         finally:
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+            self.prober.stop()
 
     @property
     def times(self) -> list[float]:
@@ -183,16 +180,63 @@ def test_many_that_start_make_500_probes_a_second_together() -> None:
     async def main() -> None:
         rate = ProbeRate()
         fleet = [Checked(FakeProbe(REFUSED), rate=rate) for _ in range(30)]
-        tasks = [asyncio.create_task(checked.prober.run()) for checked in fleet]
+        for checked in fleet:
+            checked.prober.start()
         await asyncio.sleep(1)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for checked in fleet:
+            checked.prober.stop()
         assert 480 <= sum(len(checked.times) for checked in fleet) <= 502
         # first come, first served: nobody is left out
         assert min(len(checked.times) for checked in fleet) >= 15
 
     run_virtual(main())
+
+
+def test_the_checks_of_many_are_made_at_twenty_moments_a_second() -> None:
+    async def main() -> None:
+        fleet = [Checked(policy=HealthPolicy()) for _ in range(200)]
+        for checked in fleet:
+            checked.prober.start()
+            await asyncio.sleep(0.0123)
+        await asyncio.sleep(10)
+        for checked in fleet:
+            checked.prober.stop()
+        moments = {time for checked in fleet for time in checked.times if 6 < time <= 10}
+        assert 70 <= len(moments) <= 82
+        assert sum(len(checked.times) for checked in fleet) >= 200 * 4
+
+    run_virtual(main())
+
+
+def test_what_was_stopped_reports_nothing_more() -> None:
+    async def main() -> None:
+        for pause in (0, 1.0, 2.0):
+            checked = Checked()
+            checked.prober.start()
+            await asyncio.sleep(pause)
+            checked.prober.stop()
+            reported = len(checked.updates)
+            await asyncio.sleep(10)
+            assert len(checked.updates) == reported
+
+    run_virtual(main())
+
+
+def test_a_report_that_fails_does_not_end_the_checks() -> None:
+    async def main() -> None:
+        async with Checked().running() as checked:
+            unheard: list[object] = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, said: unheard.append(said))
+            checked.prober._report = _complain
+            await asyncio.sleep(7)
+            assert checked.times == [0, 2, 4, 6]
+            assert len(unheard) == 4
+
+    run_virtual(main())
+
+
+def _complain(_: HealthUpdate) -> None:
+    raise ValueError("no")
 
 
 def test_a_first_probe_waits_in_the_backlog_and_is_answered_when_the_program_runs() -> None:
@@ -210,16 +254,14 @@ def test_a_first_probe_waits_in_the_backlog_and_is_answered_when_the_program_run
                 rate=ProbeRate(),
                 report=updates.append,
             )
-            task = asyncio.create_task(prober.run())
+            prober.start()
             await asyncio.sleep(0.1)  # far longer than `timeout`
             assert updates == []
             server = await asyncio.start_server(_answer, sock=listener)
             async with server:
                 await eventually(lambda: updates, "the probe was answered")
                 assert updates[0].health is Health.HEALTHY
-                task.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await task
+                prober.stop()
 
     real.run(main())
 

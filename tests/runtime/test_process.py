@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from msctl.runtime import strays
 from msctl.runtime.process import READ_SIZE, LocalProcess
+from msctl.runtime.proctree import descendants
 from tests.runtime import real
 from tests.runtime.virtual import eventually
 
@@ -94,6 +96,50 @@ def test_strays_of_another_instance_are_left_alone() -> None:
             assert real.is_alive(number_after("stray", others))
             await other.clear(0)
             assert not real.is_alive(number_after("stray", others))
+
+    real.run(main())
+
+
+def test_many_that_have_ended_share_the_look_for_strays(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def counted(root: int) -> list[int]:
+        looks.append(root)
+        return descendants(root)
+
+    monkeypatch.setattr(strays, "descendants", counted)
+
+    async def main() -> None:
+        async with real.spawning() as spawner:
+            processes = [await spawner.spawn(real.launch("true"), real.Heard()) for _ in range(20)]
+            await asyncio.gather(*(process.exited() for process in processes))
+            await asyncio.gather(*(process.clear(10) for process in processes))
+        assert 1 <= len(looks) <= 2
+
+    real.run(main())
+
+
+def test_an_end_within_the_grace_is_not_a_kill() -> None:
+    async def main() -> None:
+        async with real.spawning() as spawner:
+            process = await spawner.spawn(real.launch("sleep", "100"), real.Heard())
+            process.signal(signal.SIGTERM)
+            await process.clear(real.PATIENCE)
+            assert await process.exited() == -signal.SIGTERM
+
+    real.run(main())
+
+
+def test_what_ignores_the_signal_is_killed_after_the_grace() -> None:
+    async def main() -> None:
+        heard = real.Heard()
+        async with real.spawning() as spawner:
+            script = "trap '' TERM; echo up; while :; do sleep 0.01; done"
+            process = await spawner.spawn(real.launch("sh", "-c", script), heard)
+            await eventually(lambda: b"up" in heard.text(), "it runs")
+            process.signal(signal.SIGTERM)
+            await process.clear(0.1)
+            assert await process.exited() == -signal.SIGKILL
 
     real.run(main())
 

@@ -13,7 +13,7 @@ from msctl.core.reconcile import Wish
 from msctl.runtime.orchestrator import StopOptions
 from tests.runtime.bench import GATEWAY_URL, Bench, api, fleet_of, worker
 from tests.runtime.fakes import REFUSED, UNAVAILABLE
-from tests.runtime.virtual import eventually, run_virtual
+from tests.runtime.virtual import VirtualClock, eventually, run_virtual
 
 DOCUMENT = {
     "schema_version", "project", "gateway", "uptime", "total_services", "running_services",
@@ -255,5 +255,49 @@ def test_what_the_config_has_lost_is_listed_as_long_as_it_runs(tmp_path: Path) -
             found = await document(parts)
             assert list(by_name(found)) == ["new", "old"]
             assert found["total_services"] == 2
+
+    run_virtual(main())
+
+
+class TickingClock(VirtualClock):
+    """A clock on which each look takes a tenth of a millisecond."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def now(self) -> float:
+        self._looks += 1
+        return super().now() + self._looks / 10_000
+
+
+def test_others_have_their_turns_while_a_big_document_is_made(tmp_path: Path) -> None:
+    async def main() -> None:
+        parts = bench(tmp_path, *(api(f"s{number}", port="auto") for number in range(200)))
+        parts.orchestrator.clock = TickingClock()
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        beside = asyncio.create_task(others())
+        found = await document(parts)
+        beside.cancel()
+        assert len(found["services"]) == 200
+        assert turns >= 200 * 0.0001 / 0.0005
+
+    run_virtual(main())
+
+
+def test_what_the_config_loses_meanwhile_is_in_the_document_that_was_begun(tmp_path: Path) -> None:
+    async def main() -> None:
+        parts = bench(tmp_path, *(api(f"s{number}", port="auto") for number in range(200)))
+        parts.orchestrator.clock = TickingClock()
+        asked = asyncio.create_task(document(parts))
+        await asyncio.sleep(0)
+        parts.orchestrator.fleet = fleet_of(tmp_path)
+        assert (await asked)["total_services"] == 200
 
     run_virtual(main())
