@@ -6,7 +6,8 @@ at a time would see the gaps between short calls, and scale by chance.
 - Up: as soon as the load has needed more instances for `up_after`, to what it needs now. A
   spike that is over by then changes nothing.
 - Down: as soon as it has needed fewer for `down_after`, to the most that it needed in that
-  time, with room to spare (`ROOM`): a load at the border of two sizes does not swing.
+  time but for the first second, in which the average fell; with room to spare (`ROOM`), so
+  that a load at the border of two sizes does not swing.
 - To none, where `min` is 0: after `idle` without a single call. One call brings one back.
 """
 
@@ -119,10 +120,11 @@ class Autoscaler:
     def _down(self, replicas: int, now: float) -> Decision | None:
         config = self._config
         floor = max(1, self.least)
+        each = config.target_connections * ROOM
         if replicas > floor and (loads := self._back(config.down_after, now)):
-            load = max(loads)
-            needed = max(floor, self._needed(load, config.target_connections * ROOM))
-            if needed < replicas:
+            load = max(self._back(max(0.0, config.down_after - AVERAGED), now) or loads[-1:])
+            needed = max(floor, self._needed(load, each))
+            if needed < replicas and self._needed(max(loads), each) < replicas:
                 figures = self._figures("below", load, replicas, config.down_after)
                 return Decision(needed, figures)
         idle = config.down_after if config.idle is None else config.idle

@@ -4,7 +4,7 @@ Every method is one synchronous step; the proxy does what it is told and reports
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from msctl.core import refusals
@@ -241,8 +241,10 @@ class Call:
         parts = self._parts
         shortage = parts.rotation.shortage(self._ask, now)
         if shortage.absent:
-            parts.summon()
+            promised = parts.summon()
             shortage = parts.rotation.shortage(self._ask, now)
+            if promised and self._ask.instance is None:
+                shortage = replace(shortage, starting=True)
         if shortage.full:
             return self._wait_for_room(shortage, now)
         if (until := self._patience(shortage, now)) > now:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msctl.config.models import Dependency
+from msctl.core import rollout
 from msctl.core.plan import is_met
 from msctl.core.summary import summarize
 from msctl.model import ServiceInstance
@@ -21,9 +22,19 @@ class Wish:
 
     replicas: int
     revision: int = 1
+    surge: int = 1
+    """Instances that may be there beyond `replicas` while one revision replaces another: the
+    new one starts first. 0 where nothing may run beside itself: the old one stops first."""
+    standby: bool = False
+    """Whether it is still wanted without replicas: scaled to 0, its front door stays open."""
     dependencies: tuple[Dependency, ...] = ()
     waits: bool = True
     """Whether it starts only when its dependencies allow it; they stop after it in any case."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the service should be there at all, be it without an instance."""
+        return self.replicas > 0 or self.standby
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,57 +80,54 @@ def reconcile(wishes: Mapping[str, Wish], facts: Facts) -> list[Step]:
     steps: list[Step] = []
     for service, wish in wishes.items():
         present = facts.get(service, ())
-        leaving = _leaving(wish, present)
-        if leaving and (wish.replicas or not _has_living_dependents(service, wishes, facts)):
-            steps += [Stop(service, fact.instance.id) for fact in leaving]
-        missing = _missing(wish, present)
-        if missing and not unmet(wish, wishes, facts):
-            taken = {fact.instance.id for fact in present}
-            free = _free_ids(service, taken, missing)
-            steps += [Start(service, instance_id, wish.revision) for instance_id in free]
+        roll = _rollout(wish, present)
+        may_start = not unmet(wish, wishes, facts)
+        if wish.wanted or not _has_living_dependents(service, wishes, facts):
+            retiring = roll.retire(may_start=may_start)
+            steps += [Stop(service, instance.id) for instance in retiring]
+        missing = roll.missing() if may_start else 0
+        taken = {fact.instance.id for fact in present}
+        free = _free_ids(service, taken, missing)
+        steps += [Start(service, instance_id, wish.revision) for instance_id in free]
     return steps
 
 
 def unmet(wish: Wish, wishes: Mapping[str, Wish], facts: Facts) -> list[str]:
     """Return the dependencies that a service still waits for.
 
-    One that nobody wants to run (`--no-deps`, or stopped by name) is not waited for.
+    One that nobody wants to run (`--no-deps`, stopped by name, scaled to 0) is not waited for.
     """
     names = []
     for dependency in wish.dependencies if wish.waits else ():
         wanted = wishes.get(dependency.name)
         if wanted is None or wanted.replicas == 0:
             continue
-        current = [
-            fact.instance
-            for fact in facts.get(dependency.name, ())
-            if fact.revision == wanted.revision and not fact.leaving
-        ]
+        current = _rollout(wanted, facts.get(dependency.name, ())).current
         if not is_met(dependency, summarize(current, wanted.replicas)):
             names.append(dependency.name)
     return names
 
 
-def _missing(wish: Wish, present: Sequence[Fact]) -> int:
-    """Return how many to start; the old revision goes first."""
-    if any(fact.revision != wish.revision for fact in present):
-        return 0
-    return max(0, wish.replicas - sum(not fact.leaving for fact in present))
+def is_held(wish: Wish, present: Sequence[Fact]) -> bool:
+    """Whether a new revision has failed while the old one still serves: the roll has stopped."""
+    return _rollout(wish, present).held
 
 
-def _leaving(wish: Wish, present: Sequence[Fact]) -> list[Fact]:
-    """Return what has to go: the old revision, then what is too much, newest first."""
+def _rollout(wish: Wish, present: Sequence[Fact]) -> rollout.Rollout:
     staying = [fact for fact in present if not fact.leaving]
-    outdated = [fact for fact in staying if fact.revision != wish.revision]
-    current = [fact for fact in staying if fact.revision == wish.revision]
-    newest_first = sorted(current, key=lambda fact: _number(fact.instance.id), reverse=True)
-    return outdated + newest_first[: max(0, len(current) - wish.replicas)]
+    return rollout.Rollout(
+        replicas=wish.replicas,
+        surge=wish.surge,
+        current=tuple(f.instance for f in staying if f.revision == wish.revision),
+        outdated=tuple(f.instance for f in staying if f.revision != wish.revision),
+        leaving=len(present) - len(staying),
+    )
 
 
 def _has_living_dependents(service: str, wishes: Mapping[str, Wish], facts: Facts) -> bool:
     """Whether one that is on its way out as well still needs this service."""
     return any(
-        wish.replicas == 0 and facts.get(name)
+        not wish.wanted and facts.get(name)
         for name, wish in wishes.items()
         if any(dependency.name == service for dependency in wish.dependencies)
     )
@@ -133,7 +141,3 @@ def _free_ids(service: str, taken: set[str], count: int) -> list[str]:
             found.append(name)
         number += 1
     return found
-
-
-def _number(instance_id: str) -> int:
-    return int(instance_id.rpartition("-")[2])

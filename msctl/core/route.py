@@ -38,7 +38,7 @@ class RouteListeners:
     """Who is told of what happens on routes."""
 
     breaker: Callable[[BreakerEvent], None]
-    shortage: Callable[[str], None]
+    shortage: Callable[[str], bool]
 
 
 class ServiceRoute:

@@ -26,5 +26,5 @@ class RouteParts:
     balancer: LoadBalancer
     waiting: WaitingRoom
     random: RandomSource
-    summon: Callable[[], None]
-    """Called when a call finds nobody running or starting: someone may start one."""
+    summon: Callable[[], bool]
+    """Called when a call finds nobody running or starting; True: there will be somebody."""

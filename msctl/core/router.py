@@ -42,7 +42,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 BreakerListener = Callable[[BreakerEvent], None]
-ShortageListener = Callable[[str], None]
+ShortageListener = Callable[[str], bool | None]
 
 
 class Router:
@@ -88,7 +88,8 @@ class Router:
     def on_shortage(self, listener: ShortageListener) -> None:
         """Tell `listener` the service for which a call found nobody running or starting.
 
-        If it registers a starting instance before it returns, the call waits for that one.
+        If it registers a starting instance before it returns, or answers True, which says
+        that there will be one, the call waits for that.
         """
         self._shortage_listeners.append(listener)
 
@@ -107,9 +108,11 @@ class Router:
             except Exception:
                 logger.exception("breaker listener failed", extra={"service": event.service})
 
-    def _tell_shortage(self, service: str) -> None:
+    def _tell_shortage(self, service: str) -> bool:
+        promised = False
         for listener in self._shortage_listeners:
             try:
-                listener(service)
+                promised = bool(listener(service)) or promised
             except Exception:
                 logger.exception("shortage listener failed", extra={"service": service})
+        return promised

@@ -77,6 +77,12 @@ class BreakerWatch:
         self._expect(*key)  # it moves now, or it was replaced, or the timer came too early
 
     def _registry_changed(self, event: RegistryEvent) -> None:
+        """Look at the breakers when an instance comes into rotation, or leaves it.
+
+        A service has been replaced when the last of the old instances leaves, which may be
+        after the last new one has come.
+        """
         route = self._router.route(event.service)
-        if route is not None and event.after is not None and event.after.in_rotation:
+        either = (event.before, event.after)
+        if route is not None and any(instance and instance.in_rotation for instance in either):
             route.catch_up(self._clock.now())

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 from msctl.config.interpolate import expand
 from msctl.config.models import ServiceConfig
 
+_FAULTHANDLER = "PYTHONFAULTHANDLER"
+"""Has Python write all stacks on the signal that ends a hanging process."""
+
 
 @dataclass(frozen=True, slots=True)
 class FleetFacts:
@@ -44,6 +47,8 @@ def instance_environment(
     for dependency in service.dependencies:
         injected |= _address_of(facts.resolved(dependency.name))
     inherited = {key: value for key, value in base.items() if key not in {"PORT", "HOST"}}
+    if service.liveness is not None:
+        inherited.setdefault(_FAULTHANDLER, "1")
     return inherited | service.file_environment | service.environment | injected
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from msctl.clock import Clock, timestamp
+from msctl.core.registry import RegistryEvent
+from msctl.model import Health, ServiceStatus
 
 KEPT = 1000
 Kind = Literal["status", "health", "breaker", "scale", "config"]
@@ -65,6 +67,19 @@ class EventLog:
         self._kept.append(event)
         for listener in tuple(self._listeners.values()):
             listener(event)
+
+    def record_change(self, event: RegistryEvent) -> None:
+        """Note what of an instance's status and health is not as it was."""
+        before, after = event.before, event.after
+        reason = after.reason if after else ""
+        statuses = [i.status if i else ServiceStatus.STOPPED for i in (before, after)]
+        healths = [i.health if i else Health.UNKNOWN for i in (before, after)]
+        if statuses[0] is not statuses[1]:
+            change = (statuses[0], statuses[1])
+            self.record(event.service, event.instance_id, "status", change, reason)
+        if healths[0] is not healths[1]:
+            turn = (healths[0], healths[1])
+            self.record(event.service, event.instance_id, "health", turn, reason)
 
     def kept(self) -> list[Event]:
         """Return the events that are still known, oldest first."""

@@ -3,14 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Callable, Container, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Protocol
 
 from msctl.clock import Clock
-from msctl.config.models import CheckKind, ServiceConfig
+from msctl.config.health import LivenessConfig
+from msctl.config.models import CheckKind, ServiceConfig, StartMode
 from msctl.core.health import HealthPolicy, HealthTracker, HealthUpdate
 from msctl.core.probe_rate import ProbeRate
 from msctl.model import Health, ServiceInstance
@@ -21,10 +21,13 @@ from msctl.runtime.environment import (
     instance_environment,
     working_dir,
 )
+from msctl.runtime.limits import Applied, Limiter
+from msctl.runtime.liveness import Liveness
 from msctl.runtime.logstore import InstanceLog
 from msctl.runtime.prober import Prober
 from msctl.runtime.probes import CommandProbe, HttpProbe, Probe, TcpProbe
 from msctl.runtime.reaper import Reaper
+from msctl.runtime.release import Release
 from msctl.runtime.spawner import AsgiProgram, Launch, Process, Spawner, SpawnError
 from msctl.runtime.statedir import StateDir
 
@@ -45,7 +48,21 @@ class Traffic(Protocol):
         ...
 
 
-HealthChanged = Callable[[HealthUpdate, str], None]
+class Reports(Protocol):
+    """Whoever is told of a life by its checks."""
+
+    def health_changed(self, update: HealthUpdate, detail: str) -> None:
+        """Take in the result of a health check, and what the instance said."""
+        ...
+
+    def not_alive(self, reason: str) -> None:
+        """Take in that the process runs, but does nothing any more."""
+        ...
+
+
+_GROUP_TRIES = 50
+_GROUP_PAUSE = 0.02
+"""Seconds; the kernel keeps a control group until the last process in it is reaped."""
 
 
 @dataclass(slots=True)
@@ -59,14 +76,15 @@ class Life:
     prober: Prober | None
     tracker: HealthTracker | None
     report_alive: Callable[[], None]
-    _checking: asyncio.Task[None] | None = field(default=None, init=False)
+    liveness: Liveness | None = None
+    limits: Applied = field(default_factory=Applied)
 
     def check(self) -> None:
         """Begin the health checks; without one the instance counts as healthy from now on."""
         if self.prober is None:
             self.report_alive()
         else:
-            self._checking = asyncio.create_task(self.prober.run())
+            self.prober.start()
 
     @property
     def last_answer(self) -> str:
@@ -78,19 +96,30 @@ class Life:
         """Whether the health check asks for a path that does not exist."""
         return self.tracker is not None and self.tracker.misconfigured
 
-    async def stop_checking(self) -> None:
-        """End the health checks."""
-        if self._checking is not None:
-            self._checking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._checking
-            self._checking = None
+    def check_liveness(self) -> None:
+        """Begin the liveness checks, if there are any; the instance has been healthy now."""
+        if self.liveness is not None:
+            self.liveness.start()
+
+    def stop_checking(self) -> None:
+        """End the checks."""
+        for checks in (self.prober, self.liveness):
+            if checks is not None:
+                checks.stop()
+
+    def killed_for_memory(self) -> bool:
+        """Whether the kernel has killed something of it for want of memory."""
+        return self.limits.kills() > 0
 
     async def end(self) -> None:
         """Give back what outlives the process."""
-        await self.stop_checking()
+        self.stop_checking()
         if self.reservation is not None:
             self.reservation.close()
+        for _ in range(_GROUP_TRIES if self.limits.group else 0):
+            if await asyncio.to_thread(self.limits.release):
+                break
+            await asyncio.sleep(_GROUP_PAUSE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,17 +136,17 @@ class Lives:
     facts: FleetFacts
     named_ports: Container[int]
     traffic: Traffic
-    base_environment: Callable[[str], Mapping[str, str]]
-    """The environment of the command that started or restarted the service."""
+    limiter: Limiter
 
     def draws_port(self, service: ServiceConfig) -> bool:
         """Whether its instances are given the number of a private port to bind themselves."""
         return service.command is not None and service.is_http
 
     async def begin(
-        self, instance: str, service: ServiceConfig, log: InstanceLog, changed: HealthChanged
+        self, instance: str, release: Release, log: InstanceLog, reports: Reports
     ) -> Life:
         """Start a process for the instance; raises SpawnError with the reason."""
+        service = release.service
         try:
             listener, reservation = self._open_port(service)
         except OSError as error:
@@ -127,9 +156,10 @@ class Lives:
         if isinstance(port, str):
             raise SpawnError("port: auto is for services behind a front door; give it a number")
         try:
-            launch = self._launch(instance, service, port, listener)
+            launch = self._launch(instance, release, port, listener)
             # Made first: what can go wrong with it must not leave a process behind.
             probe = self._probe(service, launch) if service.effective_check else None
+            liveness = self._liveness(service, launch, reports)
             process = await self.spawner.spawn(launch, log.feed)
         except BaseException:
             if reservation is not None:
@@ -138,7 +168,14 @@ class Lives:
         finally:
             if listener is not None:
                 listener.close()  # a dead instance must refuse, not hang
-        return self._life(service, launch, process, reservation, probe=probe, changed=changed)
+        life = self._life(service, launch, process, reservation, probe=probe, reports=reports)
+        life.liveness = liveness
+        if service.resources is not None and process.pid is not None:
+            life.limits = await asyncio.to_thread(
+                self.limiter.apply, instance, process.pid, service.resources
+            )
+            log.note(f"limits: {life.limits.how}")
+        return life
 
     def _open_port(
         self, service: ServiceConfig
@@ -152,15 +189,16 @@ class Lives:
     def _launch(
         self,
         instance: str,
-        service: ServiceConfig,
+        release: Release,
         port: int | None,
         listener: socket.socket | None,
     ) -> Launch:
+        service = release.service
         data_dir = self.state.data(service.name)
         environment = instance_environment(
             service,
             self.facts,
-            base=self.base_environment(service.name),
+            base=release.environment,
             instance=instance,
             port=port,
             data_dir=data_dir,
@@ -192,6 +230,7 @@ class Lives:
             access_log=service.access_log,
             health_path=(check and check.path) or service.health_check_path,
             python=service.python,
+            warm=service.start is StartMode.AUTO and service.python is None,
         )
 
     def _life(
@@ -202,7 +241,7 @@ class Lives:
         reservation: socket.socket | None,
         *,
         probe: Probe | None,
-        changed: HealthChanged,
+        reports: Reports,
     ) -> Life:
         host, port = _address(service, launch)
         tracker = prober = None
@@ -225,7 +264,7 @@ class Lives:
                 clock=self.clock,
                 random=self.random,
                 rate=self.probe_rate,
-                report=lambda update: changed(update, tracker.detail),
+                report=lambda update: reports.health_changed(update, tracker.detail),
             )
         return Life(
             process=process,
@@ -234,24 +273,44 @@ class Lives:
             reservation=reservation,
             prober=prober,
             tracker=tracker,
-            report_alive=lambda: changed(_ALIVE, "its process runs"),
+            report_alive=lambda: reports.health_changed(_ALIVE, "its process runs"),
         )
 
     def _probe(self, service: ServiceConfig, launch: Launch) -> Probe:
         check = service.effective_check
         assert check is not None, "asked only where there is a check"
         if check.kind is CheckKind.COMMAND:
-            try:
-                command = expand_command(check.command or (), launch.environment)
-            except ValueError as error:
-                raise SpawnError(f"health.command: {error}") from error
-            return CommandProbe(command, launch.environment, launch.working_dir, self.reaper)
+            return self._command_probe(check.command or (), launch, "health.command")
         host, port = _address(service, launch)
         target = check.tcp or port
         assert target is not None, "an HTTP or TCP check has a port"
         if check.kind is CheckKind.TCP:
             return TcpProbe(host, target)
         return HttpProbe(host, target, check.path or "/health", check.expect_status)
+
+    def _liveness(
+        self, service: ServiceConfig, launch: Launch, reports: Reports
+    ) -> Liveness | None:
+        config = service.liveness
+        if config is None:
+            return None
+        return Liveness(self._liveness_probe(config, service, launch), config, reports.not_alive)
+
+    def _liveness_probe(
+        self, config: LivenessConfig, service: ServiceConfig, launch: Launch
+    ) -> Probe:
+        if config.command is not None:
+            return self._command_probe(config.command, launch, "liveness.command")
+        host, port = _address(service, launch)
+        assert port is not None, "the config has liveness.path only where there is a port"
+        return HttpProbe(host, port, config.path or "/")
+
+    def _command_probe(self, command: tuple[str, ...], launch: Launch, key: str) -> CommandProbe:
+        try:
+            argv = expand_command(command, launch.environment)
+        except ValueError as error:
+            raise SpawnError(f"{key}: {error}") from error
+        return CommandProbe(argv, launch.environment, launch.working_dir, self.reaper)
 
 
 def _address(service: ServiceConfig, launch: Launch) -> tuple[str, int | None]:

@@ -11,6 +11,7 @@ from typing import Any
 from msctl.errors import ConfigError, Failure, MsctlError, PortInUse, Problem, UsageError
 from msctl.runtime.changes import Notifier
 from msctl.runtime.events import Event, EventLog
+from msctl.runtime.requests import RequestReport
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Outcome:
     changes: list[Change] = field(default_factory=list)
     services: list[str] = field(default_factory=list)
     """The services concerned, in start order."""
+    requests: RequestReport | None = None
+    """What became of the requests meanwhile, where running instances were changed."""
 
 
 class Operation:
@@ -133,6 +136,7 @@ class Operation:
             failures=[_failure_document(failure) for failure in outcome.failures],
             problems=[_problem_document(problem) for problem in problems],
             changes=[change.document() for change in outcome.changes],
+            requests=outcome.requests.document() if outcome.requests else None,
             status=await status_of(outcome.services),
         )
         return outcome.exit_code

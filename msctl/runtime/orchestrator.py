@@ -4,36 +4,30 @@ Commands change wishes and then wait; only the reconciler's steps start and stop
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from random import Random
 
 from msctl.clock import Clock
 from msctl.config.models import Condition, FleetConfig, ServiceConfig
 from msctl.core.plan import DependencyGraph
-from msctl.core.reconcile import Fact, Facts, Start, Stop, Wish, reconcile, unmet
+from msctl.core.reconcile import Start, Stop, Wish, is_held, reconcile, unmet
 from msctl.core.registry import RegistryEvent, ServiceRegistry
 from msctl.core.router import RoutePolicy, Router
 from msctl.core.summary import ServiceSummary, summarize
 from msctl.errors import Failure
-from msctl.model import Health, ServiceInstance, ServiceStatus
+from msctl.model import ServiceInstance, ServiceStatus
 from msctl.runtime.changes import Notifier
+from msctl.runtime.crew import Crew
 from msctl.runtime.doors import Doors
 from msctl.runtime.events import EventLog
 from msctl.runtime.life import Lives
 from msctl.runtime.logstore import LogStore
-from msctl.runtime.supervisor import Supervisor
+from msctl.runtime.release import Release, Statement
+from msctl.runtime.unused_doors import UnusedDoors
 
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Supervised:
-    supervisor: Supervisor
-    revision: int
+_ENDED = frozenset({ServiceStatus.ERROR, ServiceStatus.STOPPED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,25 +61,22 @@ class Orchestrator:
         self.events = events
         self.clock = clock
         self.changed = Notifier()
-        self.environments: dict[str, Mapping[str, str]] = {}
-        self._random = random
-        self._lives: Lives | None = None
-        self._wishes: dict[str, Wish] = {}
-        self._configs: dict[str, ServiceConfig] = {}
-        self._retry_startup: set[str] = set()
-        self._supervised: dict[str, dict[str, _Supervised]] = {}
+        self._crew = Crew(
+            registry=registry, logs=logs, clock=clock, random=random, left=self._schedule
+        )
+        self._statements: dict[str, Statement] = {}
+        self._last_revisions: dict[str, int] = {}
         self._stop_options: dict[str, StopOptions] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._closing_doors: set[str] = set()
+        self._unused_doors = UnusedDoors(doors, self._has_unused_door, self.changed)
         self._scheduled = False
 
     @asynccontextmanager
     async def running(self, lives: Lives) -> AsyncIterator[None]:
         """Supervise as long as the block lasts; at its end every instance is stopped."""
-        self._lives = lives
         unsubscribe = self.registry.subscribe(self._registry_changed)
         try:
-            async with asyncio.TaskGroup() as self._tasks:
+            async with self._crew.running(lives) as self._tasks:
                 try:
                     yield
                 finally:
@@ -96,27 +87,88 @@ class Orchestrator:
 
     # What is wanted
 
-    def want(self, service: ServiceConfig, wish: Wish, *, retry_startup: bool = False) -> None:
-        """Set what is wanted of one service, and with which configuration."""
-        self._configs[service.name] = service
-        self._wishes[service.name] = wish
-        self._stop_options.pop(service.name, None)
-        (self._retry_startup.add if retry_startup else self._retry_startup.discard)(service.name)
-        self.router.configure(service.name, RoutePolicy.from_config(service))
-        for supervised in self._of(service.name):
-            supervised.supervisor.service = service
+    def want(
+        self,
+        service: ServiceConfig,
+        wish: Wish,
+        *,
+        environment: Mapping[str, str] | None = None,
+        retry_startup: bool = False,
+        reason: str = "",
+    ) -> None:
+        """Set what is wanted of one service, and with which configuration.
+
+        `environment` is for a new revision; one that has it already keeps its own.
+        `reason` is why there are to be more or fewer instances than before.
+        """
+        known = self._statements.get(service.name)
+        told: Mapping[str, str] = self.addresses(service, self.resolved)
+        if known and known.wish.revision == wish.revision:
+            environment, told = known.release.environment, known.release.told
+        elif known and environment is None:
+            environment = known.release.environment
+        release = Release(
+            service=service, environment=environment or {}, retry_startup=retry_startup, told=told
+        )
+        self._state(Statement(wish, release), reason)
+
+    def retry(self, name: str) -> None:
+        """Have the instances of a service replaced that have ended; the others stay."""
+        self._crew.outdate(name, lambda instance: instance.status in _ENDED)
         self._schedule()
+
+    def replace(self, name: str, instance_id: str, reason: str) -> None:
+        """Have one instance replaced by a new one, which starts first where two may run."""
+        self._crew.outdate(name, lambda instance: instance.id == instance_id)
+        self.logs.instance(instance_id).note(f"replacing it: {reason}")
+        self._schedule()
+
+    def go_back(self, name: str, before: Statement) -> int:
+        """Give up replacing a service by a new revision: want again what was wanted before.
+
+        What already serves of the new one stays, and counts as one of before; what does
+        not, is stopped. Returns how many stay.
+        """
+        given_up, stay = self._statements[name].wish.revision, 0
+        for member in self._crew.of(name) if given_up != before.wish.revision else ():
+            serves = self._crew.instance(member).in_rotation and not member.supervisor.leaving
+            if member.revision == given_up and serves:
+                member.revision = before.wish.revision
+                stay += 1
+        self._state(before, "the change was given up")
+        return stay
+
+    def _state(self, statement: Statement, reason: str) -> None:
+        service, wish = statement.release.service, statement.wish
+        name = service.name
+        self._tell_of_scaling(name, wish, reason)
+        self._statements[name] = statement
+        self._last_revisions[name] = max(self._last_revisions.get(name, 0), wish.revision)
+        self._stop_options.pop(name, None)
+        self.router.configure(name, RoutePolicy.from_config(service))
+        for member in self._crew.of(name):
+            if member.revision == wish.revision:
+                supervisor = member.supervisor
+                supervisor.release = supervisor.release.with_hot_keys(service)
+        self._schedule()
+
+    def _tell_of_scaling(self, name: str, wish: Wish, reason: str) -> None:
+        before = self.wish(name)
+        if before and before.wanted and wish.wanted and before.replicas != wish.replicas:
+            counts = (str(before.replicas), str(wish.replicas))
+            self.events.record(name, None, "scale", counts, reason)
 
     def unwant(self, names: list[str], options: StopOptions) -> None:
         """Stop these services; dependents among them go first."""
         for name in names:
             self._stop_options[name] = options
-            if name in self._wishes:
-                self._wishes[name] = replace(self._wishes[name], replicas=0)
+            if (known := self._statements.get(name)) is not None:
+                wish = replace(known.wish, replicas=0, standby=False)
+                self._statements[name] = replace(known, wish=wish)
         if options.kill:
-            for supervised in (each for name in names for each in self._of(name)):
-                if supervised.supervisor.leaving:
-                    supervised.supervisor.stop(kill=True)
+            for member in (each for name in names for each in self._crew.of(name)):
+                if member.supervisor.leaving:
+                    member.supervisor.stop(kill=True)
         self._schedule()
 
     def stop_all(self) -> None:
@@ -126,11 +178,27 @@ class Orchestrator:
 
     def wish(self, name: str) -> Wish | None:
         """Return what is wanted of a service, None when it was never started."""
-        return self._wishes.get(name)
+        known = self._statements.get(name)
+        return known.wish if known else None
+
+    def statement(self, name: str) -> Statement | None:
+        """Return what is wanted of a service and with what, None when it was never started."""
+        return self._statements.get(name)
+
+    def next_revision(self, name: str) -> int:
+        """Return a number that no revision of the service has had."""
+        return self._last_revisions.get(name, 0) + 1
 
     def config(self, name: str) -> ServiceConfig | None:
-        """Return the configuration that a service runs with, None when it was never started."""
-        return self._configs.get(name)
+        """Return the configuration that a service is wanted with, None if it never was."""
+        known = self._statements.get(name)
+        return known.release.service if known else None
+
+    def releases(self, name: str) -> list[Release]:
+        """Return what its instances were started with, and what the next ones would be."""
+        known = self._statements.get(name)
+        running = [m.supervisor.release for m in self._crew.of(name) if not m.supervisor.leaving]
+        return [known.release, *running] if known else running
 
     def services(self) -> dict[str, ServiceConfig]:
         """Return the config's services and those that still run although it has lost them."""
@@ -139,16 +207,24 @@ class Orchestrator:
 
     def wanted(self) -> list[str]:
         """Return the services that should run."""
-        return [name for name, wish in self._wishes.items() if wish.replicas]
+        return [name for name, wish in self._wishes().items() if wish.wanted]
 
     def resolved(self, name: str) -> ServiceConfig | None:
         """Return a service with the port it really has; None for a name not in the config."""
-        service = self._configs.get(name) or self.fleet.services.get(name)
+        service = self.config(name) or self.fleet.services.get(name)
         return self.doors.resolved(service) if service else None
+
+    def addresses(
+        self, service: ServiceConfig, look_up: Callable[[str], ServiceConfig | None]
+    ) -> dict[str, str]:
+        """Return the URLs of its dependencies, of those that have one that is known."""
+        found = {need.name: look_up(need.name) for need in service.dependencies}
+        really = {name: self.doors.resolved(each).url for name, each in found.items() if each}
+        return {name: url for name, url in really.items() if url is not None}
 
     def present(self) -> list[str]:
         """Return the services of which something is there still, wanted or not."""
-        return [name for name in self._wishes if not self.is_gone(name)]
+        return [name for name in self._statements if not self.is_gone(name)]
 
     def graph(self) -> DependencyGraph:
         """Return the dependencies of the current configuration."""
@@ -158,7 +234,7 @@ class Orchestrator:
 
     def summary(self, name: str) -> ServiceSummary:
         """Return how a service is as a whole."""
-        wish = self._wishes.get(name)
+        wish = self.wish(name)
         return summarize(self.registry.get_service(name), wish.replicas if wish else 0)
 
     def instances(self, name: str) -> tuple[ServiceInstance, ...]:
@@ -167,32 +243,46 @@ class Orchestrator:
 
     def is_current(self, name: str) -> bool:
         """Whether all instances are of the wanted revision and none is on its way out."""
-        wish = self._wishes.get(name)
-        supervised = self._of(name)
+        wish = self.wish(name)
+        members = self._crew.of(name)
         return (
             wish is not None
-            and len(supervised) == wish.replicas
-            and all(s.revision == wish.revision and not s.supervisor.leaving for s in supervised)
+            and len(members) == wish.replicas
+            and all(m.revision == wish.revision and not m.supervisor.leaving for m in members)
         )
+
+    def has_only_current(self, name: str) -> bool:
+        """Whether no instance is on its way out, about to be replaced, or one too many."""
+        wish, current = self.wish(name), self.current(name)
+        return len(self._crew.of(name)) == len(current) <= (wish.replicas if wish else 0)
+
+    def is_held(self, name: str) -> bool:
+        """Whether the service is not replaced any further, because a new instance failed."""
+        wish = self.wish(name)
+        return wish is not None and is_held(wish, self._crew.facts_of(name))
 
     def is_gone(self, name: str) -> bool:
         """Whether nothing is left of a service, its front door included."""
-        wish = self._wishes.get(name)
+        wish = self.wish(name)
         return (
-            (wish is None or wish.replicas == 0)
-            and not self._of(name)
-            and name not in self.doors.names()
-            and name not in self._closing_doors
+            (wish is None or not wish.wanted)
+            and not self._crew.of(name)
+            and self._unused_doors.is_closed(name)
         )
 
     def failures(self, name: str) -> list[Failure]:
         """Return why instances of a service were given up."""
-        wish = self._wishes.get(name)
+        wish = self.wish(name)
         return [
-            s.supervisor.failure
-            for s in self._of(name)
-            if s.supervisor.failure and wish and s.revision == wish.revision
+            m.supervisor.failure
+            for m in self._crew.of(name)
+            if m.supervisor.failure and wish and m.revision == wish.revision
         ]
+
+    def current(self, name: str) -> list[ServiceInstance]:
+        """Return the instances of the wanted revision that are not on their way out."""
+        wish = self.wish(name)
+        return self._crew.current(name, wish.revision) if wish else []
 
     def has_ended(self, name: str) -> bool:
         """Whether all instances ended well by themselves, without being jobs: none runs again."""
@@ -201,27 +291,17 @@ class Orchestrator:
 
     def waits_for(self, name: str) -> list[str]:
         """Return the dependencies that a service cannot start without yet."""
-        wish = self._wishes.get(name)
-        return unmet(wish, self._wishes, self._facts()) if wish else []
+        wish = self.wish(name)
+        return unmet(wish, self._wishes(), self._crew.facts()) if wish and wish.replicas else []
 
     def hurry(self, instance: ServiceInstance) -> None:
         """Have an instance checked soon; a call waits for it."""
-        supervised = self._supervised.get(instance.service, {}).get(instance.id)
-        if supervised is not None:
-            supervised.supervisor.hurry()
-
-    # From wish to fact
+        member = self._crew.member(instance.service, instance.id)
+        if member is not None:
+            member.supervisor.hurry()
 
     def _registry_changed(self, event: RegistryEvent) -> None:
-        before, after = event.before, event.after
-        reason = after.reason if after else ""
-        statuses = [i.status if i else ServiceStatus.STOPPED for i in (before, after)]
-        healths = [i.health if i else Health.UNKNOWN for i in (before, after)]
-        record = partial(self.events.record, event.service, event.instance_id, reason=reason)
-        if statuses[0] is not statuses[1]:
-            record("status", (statuses[0], statuses[1]))
-        if healths[0] is not healths[1]:
-            record("health", (healths[0], healths[1]))
+        self.events.record_change(event)
         self._schedule()
 
     def _schedule(self) -> None:
@@ -232,96 +312,39 @@ class Orchestrator:
 
     def _reconcile(self) -> None:
         self._scheduled = False
-        for step in reconcile(self._wishes, self._facts()):
+        for step in reconcile(self._wishes(), self._crew.facts()):
             match step:
-                case Start(service, instance_id, revision):
-                    self._start(service, instance_id, revision)
+                case Start(service):
+                    release = self._statements[service].release
+                    self._crew.start(step, release, job=self._is_awaited_job(service))
                 case Stop(service, instance_id):
+                    member = self._crew.member(service, instance_id)
+                    assert member is not None, "only what exists is stopped"
                     options = self._stop_options_of(service)
-                    self._supervised[service][instance_id].supervisor.stop(
-                        kill=options.kill, timeout=options.timeout
-                    )
-        self._close_unused_doors()
+                    member.supervisor.stop(kill=options.kill, timeout=options.timeout)
+        assert self._tasks is not None, "steps are taken while running"
+        self._unused_doors.close(self._tasks)
         self.changed.notify()
+
+    def _wishes(self) -> dict[str, Wish]:
+        return {name: statement.wish for name, statement in self._statements.items()}
 
     def _stop_options_of(self, service: str) -> StopOptions:
         return self._stop_options.get(service, StopOptions())
-
-    def _start(self, service: str, instance_id: str, revision: int) -> None:
-        assert self._tasks is not None, "starts happen while running"
-        assert self._lives is not None, "starts happen while running"
-        supervisor = Supervisor(
-            instance_id,
-            self._configs[service],
-            lives=self._lives,
-            log=self.logs.instance(instance_id),
-            registry=self.registry,
-            clock=self.clock,
-            random=self._random,
-            retry_startup=service in self._retry_startup,
-            job=self._is_awaited_job(service),
-        )
-        self._supervised.setdefault(service, {})[instance_id] = _Supervised(supervisor, revision)
-        self._tasks.create_task(self._supervise(supervisor), name=f"supervise {instance_id}")
 
     def _is_awaited_job(self, service: str) -> bool:
         """Whether somebody waits for it to complete, which makes exit 0 its purpose."""
         return any(
             dependency.name == service and dependency.condition is Condition.COMPLETED
-            for wish in self._wishes.values()
+            for wish in self._wishes().values()
             for dependency in wish.dependencies
         )
 
-    async def _supervise(self, supervisor: Supervisor) -> None:
-        try:
-            await supervisor.run()
-        except Exception:
-            # One instance's trouble is never the fleet's.
-            logger.exception("supervisor failed", extra={"instance": supervisor.id})
-        finally:
-            instances = self._supervised[supervisor.service.name]
-            del instances[supervisor.id]
-            if not instances:
-                del self._supervised[supervisor.service.name]
-            self._schedule()
-
-    def _facts(self) -> Facts:
-        return {
-            name: [self._fact(name, instance_id, each) for instance_id, each in instances.items()]
-            for name, instances in self._supervised.items()
-        }
-
-    def _fact(self, service: str, instance_id: str, supervised: _Supervised) -> Fact:
-        instance = self.registry.get_instance(instance_id)
-        return Fact(
-            instance=instance or ServiceInstance(id=instance_id, service=service),
-            revision=supervised.revision,
-            leaving=supervised.supervisor.leaving,
-        )
-
-    def _close_unused_doors(self) -> None:
-        assert self._tasks is not None, "doors are closed while running"
-        for name in self.doors.names():
-            if self._has_unused_door(name):
-                self._closing_doors.add(name)
-                self._tasks.create_task(self._close_door(name), name=f"close door {name}")
-
-    async def _close_door(self, name: str) -> None:
-        try:
-            if self._has_unused_door(name):  # it may be wanted again meanwhile
-                await self.doors.close(name)
-        finally:
-            self._closing_doors.discard(name)
-            self.changed.notify()
-
     def _has_unused_door(self, name: str) -> bool:
-        wish = self._wishes.get(name)
-        return wish is not None and wish.replicas == 0 and not self._of(name)
+        wish = self.wish(name)
+        return wish is not None and not wish.wanted and not self._crew.of(name)
 
     async def _until_gone(self) -> None:
         await self.changed.until(
-            lambda: not self._supervised and not self.doors.names() and not self._closing_doors
+            lambda: not self._crew.services() and self._unused_doors.all_closed
         )
-
-    def _of(self, service: str) -> list[_Supervised]:
-        return list(self._supervised.get(service, {}).values())

@@ -20,8 +20,10 @@ from msctl.core.lifecycle import advance
 from msctl.core.registry import InstanceChanges, ServiceRegistry
 from msctl.errors import Failure
 from msctl.model import Health, ServiceInstance, ServiceStatus
+from msctl.runtime.ending import end_in_peace, put_down
 from msctl.runtime.life import Life, Lives
 from msctl.runtime.logstore import InstanceLog
+from msctl.runtime.release import Release
 from msctl.runtime.spawner import SpawnError
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,13 @@ class _Exited:
     code: int
 
 
-_Message = _Wish | _Overdue | _Exited
+@dataclass(frozen=True, slots=True)
+class _NotAlive:
+    generation: int
+    reason: str
+
+
+_Message = _Wish | _Overdue | _Exited | _NotAlive
 
 
 class Supervisor:
@@ -56,18 +64,17 @@ class Supervisor:
     def __init__(
         self,
         instance_id: str,
-        service: ServiceConfig,
+        release: Release,
         *,
         lives: Lives,
         log: InstanceLog,
         registry: ServiceRegistry,
         clock: Clock,
         random: Random,
-        retry_startup: bool,
         job: bool,
     ) -> None:
         self.id = instance_id
-        self.service = service
+        self.release = release
         self.failure: Failure | None = None
         self.leaving = False
         self._lives = lives
@@ -76,9 +83,9 @@ class Supervisor:
         self._clock = clock
         self._random = random
         self._restarts = RestartTracker(
-            service.restart.policy,
-            service.restart.max_retries,
-            retry_startup=retry_startup,
+            self.service.restart.policy,
+            self.service.restart.max_retries,
+            retry_startup=release.retry_startup,
             job=job,
         )
         self._inbox: asyncio.Queue[_Message] = asyncio.Queue()
@@ -88,6 +95,11 @@ class Supervisor:
         self._life: Life | None = None
         self._port_draws = 0
         self._stop_timeout: float | None = None
+
+    @property
+    def service(self) -> ServiceConfig:
+        """The configuration that the instance runs with."""
+        return self.release.service
 
     def stop(self, *, kill: bool = False, timeout: float | None = None) -> None:
         """Ask for the end of the instance; `kill` does without draining and without grace."""
@@ -119,7 +131,7 @@ class Supervisor:
     async def _live_once(self) -> None:
         self._begin_generation()
         try:
-            life = await self._lives.begin(self.id, self.service, self._log, self._health_changed)
+            life = await self._lives.begin(self.id, self.release, self._log, self)
         except SpawnError as error:
             await self._fail(str(error))
             return
@@ -178,6 +190,9 @@ class Supervisor:
                 case _Exited(self._generation, code):
                     await self._exited(life, code)
                     return
+                case _NotAlive(self._generation, reason):
+                    await self._put_down(life, reason)
+                    return
                 case _:
                     continue  # it runs already, or was said of a life that is over
 
@@ -185,7 +200,12 @@ class Supervisor:
         generation = self._generation
         self._inbox.put_nowait(_Exited(generation, await life.process.exited()))
 
-    def _health_changed(self, update: HealthUpdate, detail: str) -> None:
+    def not_alive(self, reason: str) -> None:
+        """Take in that the process runs, but does nothing any more."""
+        self._inbox.put_nowait(_NotAlive(self._generation, reason))
+
+    def health_changed(self, update: HealthUpdate, detail: str) -> None:
+        """Take in the result of a health check, and what the instance said."""
         if self.leaving:
             return
         if update.warn:
@@ -194,6 +214,8 @@ class Supervisor:
             if update.health in {Health.HEALTHY, Health.DEGRADED}:
                 self._set(status=ServiceStatus.RUNNING)
                 self._restarts.healthy(self._clock.now())
+                if self._life is not None:
+                    self._life.check_liveness()
         elif update.health is Health.UNHEALTHY:
             self._restarts.unhealthy(self._clock.now())
         elif update.changed:
@@ -218,9 +240,11 @@ class Supervisor:
 
     async def _exited(self, life: Life, code: int) -> None:
         reason = describe_exit(code)
+        if life.killed_for_memory():
+            reason += ": it used more memory than it may"
         health = Health.UNHEALTHY if code else Health.UNKNOWN  # out of rotation in both
         self._set(health=health, pid=None, exit_code=code, reason=reason)
-        await life.stop_checking()
+        life.stop_checking()
         await life.process.clear(0)
         self._log.flush()
         self._log.note(reason)
@@ -228,6 +252,16 @@ class Supervisor:
             self._log.note("its private port was taken meanwhile; trying another one")
             return
         await self._decide(code, reason)
+
+    async def _put_down(self, life: Life, reason: str) -> None:
+        """End a process that hangs. Python first writes into the log where it hangs."""
+        self._log.note(f"{reason}; killing it")
+        self._set(health=Health.UNHEALTHY, reason=reason)
+        life.stop_checking()
+        await put_down(life.process)
+        self._log.flush()
+        self._set(pid=None)
+        await self._decide(None, reason)
 
     def _lost_its_port(self) -> bool:
         """Whether a program that was given a number failed because somebody else has it."""
@@ -272,7 +306,7 @@ class Supervisor:
 
     async def _shut_down(self, life: Life) -> None:
         """Deregister, drain, signal, in this order (contract.md, Stopping)."""
-        await life.stop_checking()
+        life.stop_checking()
         if self._status() is ServiceStatus.RUNNING:
             self._set(status=ServiceStatus.DRAINING)
             await self._drain()
@@ -292,20 +326,10 @@ class Supervisor:
         self._lives.traffic.cut(self.id)
 
     async def _end_process(self, life: Life) -> None:
-        await life.stop_checking()
+        life.stop_checking()
         asked_for = self._stop_timeout
         grace = self.service.stop_timeout if asked_for is None else asked_for
-        if not self._kill.is_set():
-            life.process.signal(self.service.stop_signal_number)
-        clearing = asyncio.create_task(life.process.clear(grace))
-        killed = asyncio.create_task(self._kill.wait())
-        await asyncio.wait({clearing, killed}, return_when=asyncio.FIRST_COMPLETED)
-        if not clearing.done():
-            clearing.cancel()
-            await life.process.clear(0)
-        killed.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(clearing, killed)
+        await end_in_peace(life.process, self.service.stop_signal_number, grace, self._kill)
         self._log.flush()
 
     def _status(self) -> ServiceStatus:

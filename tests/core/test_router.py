@@ -135,6 +135,24 @@ def test_whoever_listens_for_shortage_may_start_an_instance() -> None:
     assert isinstance(world.begin().pick(world.now), Wait)
 
 
+def test_a_call_waits_for_an_instance_that_is_promised() -> None:
+    world = World(0)
+    summoned: list[str] = []
+
+    def promise(service: str) -> bool:
+        summoned.append(service)
+        return True
+
+    world.router.on_shortage(promise)
+    call = world.begin()
+    assert world.wait(call) == Wait(world.now + 3)
+    assert summoned == [SERVICE]
+    world.add(1)
+    assert world.lease(call).instance.id == "api-1"
+    pinned = world.refused(CallFacts(idempotent=True, instance="api-9"))
+    assert pinned.reason is Reason.NO_INSTANCES
+
+
 def test_a_pinned_call_goes_to_its_instance_or_nowhere() -> None:
     world = World(3)
     assert {world.send(200, only="api-2") for _ in range(5)} == {"api-2"}

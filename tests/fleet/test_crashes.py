@@ -159,7 +159,7 @@ def test_restart_replaces_the_process_and_reads_the_config_again(project: Projec
     before = project.instance("a")["pid"]
     project.config({"a": {"port": port, "environment": {"COLOUR": "green"}}})
     project.ok("restart", "a")
-    after = project.instance("a")["pid"]
+    after = project.instance("a", 2)["pid"]
     assert after != before
     assert b"COLOUR=green" in read_proc(after, "environ").split(b"\0")
 

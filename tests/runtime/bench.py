@@ -13,10 +13,12 @@ from msctl.core.probe_rate import ProbeRate
 from msctl.core.registry import ServiceRegistry
 from msctl.core.router import Router
 from msctl.model import ServiceInstance
+from msctl.proxy.meters import Meters
 from msctl.runtime.commands import Commands
 from msctl.runtime.doors import Doors
 from msctl.runtime.environment import FleetFacts
 from msctl.runtime.events import EventLog
+from msctl.runtime.limits import Limiter
 from msctl.runtime.logstore import LogStore
 from msctl.runtime.operation import Operation
 from msctl.runtime.orchestrator import Orchestrator
@@ -60,6 +62,7 @@ class Bench:
         self.state = StateDir(self.directory / ".msctl")
         self.logs = LogStore(self.state.logs, clock)
         self.events = EventLog(clock)
+        self.meters = Meters()
         self.router = Router(ServiceDiscovery(self.registry), Random(1))
         self.doors = Doors(self.gateway)
         self.orchestrator = Orchestrator(
@@ -72,7 +75,7 @@ class Bench:
             clock=clock,
             random=Random(1),
         )
-        self.commands = Commands(self.orchestrator, self._load)
+        self.commands = Commands(self.orchestrator, self._load, self.meters)
         self.status = StatusReport(self.orchestrator, GATEWAY_URL, START)
         self.loaded: FleetConfig | Exception = self.fleet
         self.lives = FakeLives(
@@ -86,7 +89,7 @@ class Bench:
             facts=FleetFacts("shop", GATEWAY_URL, self.orchestrator.resolved),
             named_ports=frozenset(),
             traffic=self.traffic,
-            base_environment=lambda name: self.orchestrator.environments.get(name, {}),
+            limiter=Limiter({}, ()),
         )
         self._operations = 0
 

@@ -8,12 +8,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from msctl.config.health import LivenessConfig
 from msctl.config.models import ServiceConfig
 from msctl.core.health import ProbeKind, ProbeResult
 from msctl.model import ServiceInstance
+from msctl.runtime.check import Done
 from msctl.runtime.life import Lives
-from msctl.runtime.probes import Probe
-from msctl.runtime.spawner import Launch, Output, SpawnError
+from msctl.runtime.probes import Cancel, Probe
+from msctl.runtime.process import Output
+from msctl.runtime.spawner import Launch, SpawnError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,14 +143,24 @@ class FakeProbe:
     """When it was made, in the loop's time."""
     timeouts: list[float] = field(default_factory=list)
 
-    async def __call__(self, timeout: float) -> ProbeResult:
-        self.times.append(asyncio.get_running_loop().time())
+    def begin(self, timeout: float, done: Done) -> Cancel:
+        loop = asyncio.get_running_loop()
+        self.times.append(loop.time())
         self.timeouts.append(timeout)
-        await asyncio.sleep(0)
         if self.answer is not None:
-            return self.answer
-        await asyncio.sleep(timeout)
-        return ProbeResult(ProbeKind.FAILED, f"no answer within {timeout:g} s")
+            return loop.call_soon(done, self.answer).cancel
+        late = ProbeResult(ProbeKind.FAILED, f"no answer within {timeout:g} s")
+        handle: asyncio.Handle
+
+        def expire() -> None:
+            nonlocal handle
+            handle = loop.call_soon(done, late)
+
+        def cancel() -> None:
+            handle.cancel()  # whichever it is by then
+
+        handle = loop.call_later(timeout, expire)
+        return cancel
 
 
 @dataclass
@@ -174,6 +187,7 @@ class FakeLives(Lives):
     """Lives whose health checks are answered by the test."""
 
     probes: dict[str, FakeProbe] = field(default_factory=lambda: defaultdict(FakeProbe))
+    liveness_probes: dict[str, FakeProbe] = field(default_factory=lambda: defaultdict(FakeProbe))
     real: bool = False
     """Whether the probes are real all the same."""
 
@@ -181,6 +195,13 @@ class FakeLives(Lives):
         if self.real:
             return Lives._probe(self, service, launch)
         return self.probes[launch.instance]
+
+    def _liveness_probe(
+        self, config: LivenessConfig, service: ServiceConfig, launch: Launch
+    ) -> Probe:
+        if self.real:
+            return Lives._liveness_probe(self, config, service, launch)
+        return self.liveness_probes[launch.instance]
 
 
 class FakeGateway:

@@ -11,6 +11,7 @@ from msctl.config.models import ServiceConfig
 from msctl.core.registry import RegistryEvent
 from msctl.errors import Failure
 from msctl.model import ServiceInstance
+from msctl.runtime.release import Release
 from msctl.runtime.supervisor import Supervisor
 from tests.runtime.bench import Bench, fleet_of
 from tests.runtime.fakes import FakeProbe, FakeProcess
@@ -93,13 +94,12 @@ async def supervised(
     instance_id = f"{service.name}-1"
     supervisor = Supervisor(
         instance_id,
-        service,
+        Release(service=service, environment={}, retry_startup=retry_startup),
         lives=parts.lives,
         log=parts.logs.instance(instance_id),
         registry=parts.registry,
         clock=VirtualClock(),
         random=Random(1),
-        retry_startup=retry_startup,
         job=job,
     )
     parts.logs.open()

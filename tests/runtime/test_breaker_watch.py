@@ -171,6 +171,21 @@ def test_a_service_breaker_closes_once_every_instance_was_replaced(tmp_path: Pat
     run_virtual(main())
 
 
+def test_a_service_breaker_closes_when_the_last_old_instance_is_replaced(tmp_path: Path) -> None:
+    async def main() -> None:
+        watched = Watched(tmp_path)
+        async with watched.running():
+            fleet = watched.parts.orchestrator
+            route = watched.parts.router.route("order")
+            assert route is not None
+            route.breaker.trip(watched.now(), "because")
+            fleet.want(watched.parts.fleet.services["order"], Wish(replicas=2, revision=2))
+            await eventually(lambda: fleet.is_current("order"), "all are replaced")
+            assert watched.state("order") == "closed"
+
+    run_virtual(main())
+
+
 # Names
 
 

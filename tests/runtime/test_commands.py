@@ -1,84 +1,31 @@
 """up, start, restart, stop, wait: what each says, does, and leaves behind."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from msctl.config.models import ServiceConfig
 from msctl.errors import ConfigError, Problem
 from msctl.model import Health
 from msctl.runtime import ports
 from msctl.runtime.commands import Goal, UpOptions
-from msctl.runtime.operation import Operation, Outcome
-from msctl.runtime.orchestrator import StopOptions
-from tests.runtime.bench import Bench, api, fleet_of, worker
+from tests.runtime.bench import api, worker
+from tests.runtime.commanding import (
+    SHOP,
+    actions,
+    begin,
+    bench,
+    restart,
+    running,
+    start,
+    stop,
+    up,
+    wait,
+)
 from tests.runtime.fakes import DEGRADED, OK, REFUSED, STUBBORN, Behaviour
 from tests.runtime.virtual import eventually, run_virtual, settle
-
-SHOP = [api("user"), api("order", dependencies=["user"]), worker("mailer")]
-
-
-@dataclass
-class Answer:
-    """An operation that is carried out, and what it has said so far."""
-
-    operation: Operation
-    task: asyncio.Task[int]
-    messages: list[dict[str, Any]] = field(default_factory=list)
-
-    async def result(self) -> dict[str, Any]:
-        await self.task
-        self.messages = [message async for message in self.operation.messages()]
-        return self.messages[-1]
-
-    def said(self, kind: str) -> list[dict[str, Any]]:
-        return [message for message in self.messages if message["type"] == kind]
-
-
-def begin(parts: Bench, work: Callable[[Operation], Awaitable[Outcome]]) -> Answer:
-    operation = parts.operation()
-    return Answer(operation, asyncio.create_task(operation.run(work, parts.status.document)))
-
-
-def up(parts: Bench, *names: str, **options: Any) -> Answer:
-    chosen = UpOptions(services=names, **options)
-    return begin(parts, lambda operation: parts.commands.up(operation, chosen))
-
-
-def stop(parts: Bench, *names: str, **options: Any) -> Answer:
-    chosen = StopOptions(**options)
-    return begin(parts, lambda operation: parts.commands.stop(operation, names, chosen))
-
-
-def start(parts: Bench, *names: str, timeout: float | None = None) -> Answer:
-    return begin(parts, lambda operation: parts.commands.start(operation, names, {}, timeout))
-
-
-def restart(parts: Bench, *names: str, timeout: float | None = None, **environ: str) -> Answer:
-    return begin(
-        parts, lambda operation: parts.commands.restart(operation, names, environ, timeout)
-    )
-
-
-def wait(parts: Bench, goal: Goal, *names: str, timeout: float | None = None) -> Answer:
-    return begin(parts, lambda operation: parts.commands.wait(operation, names, goal, timeout))
-
-
-def bench(directory: Path, *services: ServiceConfig) -> Bench:
-    return Bench(directory, fleet_of(directory, *(services or SHOP)))
-
-
-def actions(result: dict[str, Any]) -> dict[str, str]:
-    return {change["service"]: change["action"] for change in result["changes"]}
-
-
-def running(parts: Bench) -> list[str]:
-    return sorted(i.id for each in parts.registry.get_all_services().values() for i in each)
-
 
 # up
 
@@ -414,11 +361,10 @@ def test_restart_replaces_what_runs_and_nothing_else(tmp_path: Path) -> None:
         parts = bench(tmp_path)
         async with parts.running():
             await up(parts, "order").result()
-            result = await restart(parts, A="new").result()
+            result = await restart(parts, environment={"A": "new"}).result()
             assert actions(result) == {"user": "restarted", "order": "restarted"}
-            assert running(parts) == ["order-1", "user-1"]
-            assert parts.spawner.started("user-1") == 2
-            assert parts.spawner.last("user-1").launch.environment["A"] == "new"
+            assert running(parts) == ["order-2", "user-2"]
+            assert parts.spawner.last("user-2").launch.environment["A"] == "new"
 
     run_virtual(main())
 
@@ -429,21 +375,8 @@ def test_a_restart_of_one_leaves_its_dependents_and_dependencies_alone(tmp_path:
         async with parts.running():
             await up(parts).result()
             await restart(parts, "user").result()
-            started = {id_: parts.spawner.started(id_) for id_ in running(parts)}
-            assert started == {"user-1": 2, "order-1": 1, "mailer-1": 1}
-
-    run_virtual(main())
-
-
-def test_a_restart_that_does_not_get_healthy_is_an_error(tmp_path: Path) -> None:
-    async def main() -> None:
-        parts = bench(tmp_path, api("a"))
-        async with parts.running():
-            await up(parts).result()
-            parts.lives.probes["a-1"].answer = REFUSED
-            result = await restart(parts, "a", timeout=2).result()
-            assert result["exit_code"] == 124
-            assert running(parts) == ["a-1"]
+            assert running(parts) == ["mailer-1", "order-1", "user-2"]
+            assert parts.spawner.started("order-1") == parts.spawner.started("mailer-1") == 1
 
     run_virtual(main())
 
@@ -636,7 +569,7 @@ def test_a_restart_does_not_wait_for_a_dependency_that_was_given_up(tmp_path: Pa
             await up(parts).result()
             parts.spawner.behave = failing("user-1", 1)
             parts.lives.probes["user-1"].answer = REFUSED
-            assert (await restart(parts, "user").result())["exit_code"] == 1
+            assert (await restart(parts, "user", hard=True).result())["exit_code"] == 1
             result = await restart(parts, "order").result()
             assert result["exit_code"] == 1
             assert "it waits for user, which has failed" in result["failures"][0]["reason"]

@@ -1,5 +1,6 @@
 """What a new process is given: its port, its environment, its program, and how it is checked."""
 
+import sys
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from msctl.config.models import ServiceConfig
 from msctl.core.health import HealthUpdate
 from msctl.runtime.life import Life
 from msctl.runtime.probes import CommandProbe, HttpProbe, Probe, TcpProbe
+from msctl.runtime.release import Release
 from msctl.runtime.spawner import AsgiProgram, Launch, SpawnError
 from tests.runtime.bench import Bench, api, worker
 from tests.runtime.fakes import Behaviour
@@ -19,12 +21,18 @@ from tests.runtime.virtual import run_virtual
 CACHE = {"service_type": "cache", "port": 6379, "command": "redis"}
 
 
-def ignore(_: HealthUpdate, __: str) -> None: ...
+class Ignored:
+    """Somebody whom nothing concerns."""
+
+    def health_changed(self, update: HealthUpdate, detail: str) -> None: ...
+
+    def not_alive(self, reason: str) -> None: ...
 
 
 async def begin(parts: Bench, service: ServiceConfig) -> Life:
     log = parts.logs.instance("a-1")
-    return await parts.lives.begin("a-1", service, log, ignore)
+    release = Release(service=service, environment={})
+    return await parts.lives.begin("a-1", release, log, Ignored())
 
 
 def launched(
@@ -49,11 +57,23 @@ def launched(
 def test_an_application_is_run_on_a_socket_of_its_own(tmp_path: Path) -> None:
     launch, probe = launched(tmp_path, api("a", app="shop:make", factory=True, access_log=True))
     assert launch.program == AsgiProgram(
-        app="shop:make", factory=True, access_log=True, health_path="/health"
+        app="shop:make", factory=True, access_log=True, health_path="/health", warm=True
     )
     assert launch.listener is not None
     assert launch.working_dir == tmp_path
     assert probe == HttpProbe("127.0.0.1", int(launch.environment["PORT"]), "/health")
+
+
+@pytest.mark.parametrize(
+    ("keys", "warm"),
+    [({}, True), ({"start": "exec"}, False), ({"python": sys.executable}, False)],
+)
+def test_it_may_be_forked_unless_another_interpreter_or_exec_is_asked_for(
+    tmp_path: Path, keys: dict[str, Any], *, warm: bool
+) -> None:
+    launch, _ = launched(tmp_path, api("a", app="shop:app", **keys))
+    assert isinstance(launch.program, AsgiProgram)
+    assert launch.program.warm is warm
 
 
 def test_a_command_gets_the_number_of_its_port(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def raising(error: Exception) -> dict[str, Any]:
 
 EMPTY: dict[str, Any] = {
     "type": "result", "exit_code": 0, "message": "", "failures": [], "problems": [],
-    "changes": [], "status": {"services": []},
+    "changes": [], "requests": None, "status": {"services": []},
 }  # fmt: skip
 
 
@@ -86,6 +86,7 @@ def test_an_outcome_becomes_the_result_message() -> None:
             {"service": "a", "action": "started", "reason": ""},
             {"service": "b", "action": "unchanged", "reason": "x"},
         ],
+        "requests": None,
         "status": {"services": ["a", "b"]},
     }
 

@@ -109,20 +109,27 @@ def test_the_end_comes_whatever_state_they_are_in(tmp_path: Path) -> None:
     run_virtual(main())
 
 
-def test_a_new_revision_replaces_every_instance_under_the_same_ids(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("surge", "ids", "most"), [(1, ["w-1", "w-3"], 3), (0, ["w-1", "w-2"], 2)])
+def test_a_new_revision_replaces_every_instance(
+    tmp_path: Path, surge: int, ids: list[str], most: int
+) -> None:
     async def main() -> None:
-        parts = bench(tmp_path, worker("w", replicas=2))
+        service = worker("w")
+        parts = bench(tmp_path, service)
+        living: list[int] = []
         async with parts.running() as fleet:
-            want_all(parts)
+            fleet.want(service, Wish(replicas=2))
             await until_running(parts)
-            before = {i.id: i.pid for i in fleet.instances("w")}
-            want_all(parts, revision=2)
+            before = {i.pid for i in fleet.instances("w")}
+            parts.registry.subscribe(lambda _: living.append(len(parts.spawner.living())))
+            fleet.want(service, Wish(replicas=2, revision=2, surge=surge))
             assert not fleet.is_current("w")
             await until_running(parts)
-            after = {i.id: (i.pid, i.generation) for i in fleet.instances("w")}
-            assert after.keys() == before.keys() == {"w-1", "w-2"}
-            assert all(after[id_][0] != before[id_] for id_ in before)
-            assert {generation for _, generation in after.values()} == {2}
+            after = {i.id: i.pid for i in fleet.instances("w")}
+            assert list(after) == ids
+            assert not before & set(after.values())
+            assert max(living) == most
+            assert (min(living) >= 2) == bool(surge)
 
     run_virtual(main())
 
@@ -166,7 +173,7 @@ def test_a_new_config_holds_for_the_next_life(tmp_path: Path) -> None:
             await until_running(parts)
             fleet.want(worker("w", command="new"), Wish(replicas=1, revision=2))
             await until_running(parts)
-            programs = [p.launch.program for p in parts.spawner.processes["w-1"]]
+            programs = [parts.spawner.last(id_).launch.program for id_ in ("w-1", "w-2")]
             assert programs == [("old",), ("new",)]
 
     run_virtual(main())
@@ -176,10 +183,18 @@ def test_the_environment_is_that_of_the_command_that_started_it(tmp_path: Path) 
     async def main() -> None:
         parts = bench(tmp_path, worker("w"))
         async with parts.running() as fleet:
-            fleet.environments["w"] = {"FROM": "the caller"}
-            want_all(parts)
+            service = parts.fleet.services["w"]
+            fleet.want(service, Wish(replicas=1), environment={"FROM": "the caller"})
             await until_running(parts)
-            assert parts.spawner.last("w-1").launch.environment["FROM"] == "the caller"
+            fleet.want(service, Wish(replicas=2), environment={"FROM": "one who scales"})
+            await until_running(parts)
+            fleet.want(service, Wish(replicas=2, revision=2))
+            await until_running(parts)
+            launches = [p[0].launch for p in parts.spawner.processes.values()]
+            assert {launch.environment["FROM"] for launch in launches} == {"the caller"}
+            fleet.want(service, Wish(replicas=2, revision=3), environment={"FROM": "another"})
+            await until_running(parts)
+            assert parts.spawner.last("w-1").launch.environment["FROM"] == "another"
 
     run_virtual(main())
 
@@ -365,12 +380,116 @@ def test_a_service_that_is_wanted_again_as_its_door_closes_keeps_it(tmp_path: Pa
             await until_running(parts)
             fleet.unwant(["a"], StopOptions())
             await eventually(lambda: parts.status_of("a-1") == "gone", "it is gone", poll=0)
-            await eventually(lambda: "a" in fleet._closing_doors, "it is about to close", poll=0)
+            await eventually(
+                lambda: "a" in fleet._unused_doors._closing, "it is about to close", poll=0
+            )
             # the door is still open at this moment, so a command does not open it again
             assert await parts.doors.open_all([service], set()) in ([], ["a"])
             want_all(parts, revision=2)
             await until_running(parts)
             assert list(parts.gateway.doors) == ["a"]
+
+    run_virtual(main())
+
+
+def test_what_is_scaled_to_nothing_keeps_its_door(tmp_path: Path) -> None:
+    async def main() -> None:
+        service = api("a")
+        parts = bench(tmp_path, service)
+        async with parts.running() as fleet:
+            await parts.doors.open_all([service], set())
+            want_all(parts)
+            await until_running(parts)
+            fleet.want(service, Wish(replicas=0, standby=True))
+            await eventually(lambda: parts.status_of("a-1") == "gone", "it is gone")
+            await asyncio.sleep(60)
+            assert list(parts.gateway.doors) == fleet.wanted() == fleet.present() == ["a"]
+            fleet.want(service, Wish(replicas=2))
+            await until_running(parts)
+
+    run_virtual(main())
+
+
+# Replacing
+
+
+def test_what_is_left_of_the_old_revision_keeps_its_configuration(tmp_path: Path) -> None:
+    async def main() -> None:
+        parts = bench(tmp_path, worker("w", command="old", stop_timeout=600))
+        parts.spawner.behave = lambda launch: (
+            STUBBORN if launch.program == ("old",) else Behaviour(error="no such program")
+        )
+        async with parts.running() as fleet:
+            want_all(parts)
+            await until_running(parts)
+            new = worker("w", command="new", stop_timeout=1)
+            fleet.want(new, Wish(replicas=1, revision=2))
+            await eventually(lambda: fleet.is_held("w"), "the new one has failed")
+            await asyncio.sleep(20)
+            parts.spawner.last("w-1").exit(1)
+            await eventually(lambda: parts.spawner.started("w-1") == 2, "it is restarted")
+            assert parts.spawner.last("w-1").launch.program == ("old",)
+
+    run_virtual(main())
+
+
+def test_going_back_keeps_what_serves_and_removes_the_rest(tmp_path: Path) -> None:
+    async def main() -> None:
+        service = api("a", replicas=2)
+        parts = bench(tmp_path, service)
+        async with parts.running() as fleet:
+            want_all(parts)
+            await until_running(parts)
+            before = fleet.statement("a")
+            assert before is not None
+            # a-3 replaces a-1, whose number the next one gets
+            parts.spawner.behave = lambda launch: Behaviour(
+                exit_code=1 if launch.instance == "a-1" else None
+            )
+            parts.lives.probes["a-1"].answer = REFUSED
+            fleet.want(api("a", environment={"B": "x"}), Wish(replicas=2, revision=2))
+            await eventually(lambda: fleet.is_held("a"), "the second new one has failed")
+            assert {i.id for i in fleet.instances("a") if i.in_rotation} == {"a-2", "a-3"}
+            assert fleet.go_back("a", before) == 1
+            await eventually(lambda: fleet.is_current("a"), "it is as it was")
+            assert [i.id for i in fleet.instances("a")] == ["a-2", "a-3"]
+            assert not fleet.failures("a")
+            environments = [each.service.environment for each in fleet.releases("a")]
+            assert environments == [{}, {}, {"B": "x"}]
+            assert fleet.next_revision("a") == 3
+
+    run_virtual(main())
+
+
+def test_only_what_had_failed_is_retried(tmp_path: Path) -> None:
+    async def main() -> None:
+        service = worker("w", replicas=3, restart="no")
+        parts = bench(tmp_path, service)
+        async with parts.running() as fleet:
+            want_all(parts)
+            await until_running(parts)
+            parts.spawner.last("w-2").exit(1)
+            await eventually(lambda: fleet.failures("w"), "it has failed")
+            fleet.retry("w")
+            await until_running(parts)
+            started = {id_: parts.spawner.started(id_) for id_ in ("w-1", "w-2", "w-3")}
+            assert started == {"w-1": 1, "w-2": 2, "w-3": 1}
+
+    run_virtual(main())
+
+
+def test_more_or_fewer_instances_are_an_event_with_its_reason(tmp_path: Path) -> None:
+    async def main() -> None:
+        service = worker("w")
+        parts = bench(tmp_path, service)
+        async with parts.running() as fleet:
+            for replicas in (1, 3, 3, 0, 2):
+                wish = Wish(replicas=replicas, standby=replicas == 0)
+                fleet.want(service, wish, reason="asked for")
+            await until_running(parts)
+        scaled = [e for e in parts.events.kept() if e.kind == "scale"]
+        assert [(e.before, e.after) for e in scaled] == [("1", "3"), ("3", "0"), ("0", "2")]
+        assert {(e.service, e.instance, e.reason) for e in scaled} == {("w", None, "asked for")}
 
     run_virtual(main())
 

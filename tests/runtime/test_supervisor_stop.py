@@ -122,7 +122,8 @@ def test_a_new_time_in_the_config_holds_without_a_restart(tmp_path: Path) -> Non
         parts.spawner.behave = lambda _: STUBBORN
         async with supervised(parts, api("a", stop_timeout=600)) as one:
             await one.until("running")
-            one.supervisor.service = api("a", stop_timeout=2, stop_signal="INT")
+            changed = api("a", stop_timeout=2, stop_signal="INT")
+            one.supervisor.release = one.supervisor.release.with_hot_keys(changed)
             one.supervisor.stop()
             await one.gone(within=2.1)
             assert one.process.signals == [signal.SIGINT, KILL]
