@@ -1,16 +1,13 @@
 """Ports: front doors, private listeners, reservations, and who holds one that is taken."""
 
-import contextlib
 import errno
-import os
 import socket
 from collections.abc import Container
-from pathlib import Path
 
 from msctl.errors import MsctlError, PortInUse
+from msctl.runtime.portholders import find_holders
 
 BACKLOG = 1024
-_LISTENING = "0A"  # of /proc/net/tcp
 _DRAWS = 100
 
 
@@ -80,34 +77,8 @@ def reserve(avoid: Container[int]) -> socket.socket:
 
 def holder_of(port: int) -> str | None:
     """Return `pid 4312 (postgres -D …)` of the process that listens on a port, if one is seen."""
-    inodes = _listening_inodes(port)
-    if not inodes:
-        return None
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            for descriptor in (process / "fd").iterdir():
-                with contextlib.suppress(OSError):
-                    if str(descriptor.readlink()) in inodes:
-                        return f"pid {process.name} ({_command(process.name)})"
-    return "a process of another user"
-
-
-def _listening_inodes(port: int) -> set[str]:
-    inodes = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError):
-            for line in Path(table).read_text().splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
-                    inodes.add(f"socket:[{fields[9]}]")
-    return inodes
-
-
-def _command(pid: str) -> str:
-    with contextlib.suppress(OSError):
-        words = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
-        return os.fsdecode(b" ".join(words)).strip()[:120]
-    return "?"
+    holder = find_holders({port}).get(port)
+    return None if holder is None else str(holder)
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
