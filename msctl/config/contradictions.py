@@ -47,6 +47,9 @@ def _port(service: ServiceConfig) -> Iterator[Contradiction]:
 
 def _program(service: ServiceConfig) -> Iterator[Contradiction]:
     if service.command is None:
+        if service.binds_own_port:
+            message = f"a {service.service_type} binds its port itself; give its command"
+            yield Contradiction(("command",), message)
         return
     if service.app is not None:
         message = "app and command exclude each other; keep the one that starts this service"

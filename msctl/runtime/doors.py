@@ -29,6 +29,8 @@ class Doors:
         self._gateway = gateway
         self._open: dict[str, ServiceConfig] = {}
         self._configured: dict[str, ServiceConfig] = {}
+        self._reserved: dict[str, Sequence[socket.socket]] = {}
+        """Of services that bind a port themselves which the system has chosen."""
         self._opening = asyncio.Lock()  # or two commands would take each other's ports for taken
 
     def resolved(self, service: ServiceConfig) -> ServiceConfig:
@@ -66,7 +68,9 @@ class Doors:
     async def close(self, service: str) -> None:
         """Close one front door; nothing when it is not open."""
         opened = self._open.pop(service, None)
-        if opened is not None:
+        if service in self._reserved:
+            _close_all({service: self._reserved.pop(service)})
+        elif opened is not None:
             await self._gateway.close_front_door(service, drain_timeout=opened.drain_timeout)
 
     def _is_open(self, service: ServiceConfig) -> bool:
@@ -80,7 +84,10 @@ class Doors:
     async def _serve(self, service: ServiceConfig, sockets: list[socket.socket]) -> None:
         await self.close(service.name)  # at another port, after a change of the config
         port = sockets[0].getsockname()[1]
-        await self._gateway.open_front_door(service.name, sockets)
+        if service.is_http:
+            await self._gateway.open_front_door(service.name, sockets)
+        else:
+            self._reserved[service.name] = sockets
         self._open[service.name] = service.model_copy(update={"port": port})
         self._configured[service.name] = service
 
@@ -115,6 +122,8 @@ def _bind(service: ServiceConfig, runs_already: bool) -> list[socket.socket]:  #
     port = 0 if service.port == "auto" else service.port
     if service.is_http:
         return ports.bind_front_door(service.name, service.host, port)
-    if port and not runs_already:
+    if port == 0:
+        return [ports.reserve(())]
+    if not runs_already:
         ports.check_free(service.name, service.host, port)
     return []

@@ -152,9 +152,7 @@ class Lives:
         except OSError as error:
             raise SpawnError(f"no private port for it: {error.strerror}") from error
         held = listener or reservation
-        port = held.getsockname()[1] if held else (service.port if service.binds_own_port else None)
-        if isinstance(port, str):
-            raise SpawnError("port: auto is for services behind a front door; give it a number")
+        port = held.getsockname()[1] if held else self._own_port(service)
         try:
             launch = self._launch(instance, release, port, listener)
             # Made first: what can go wrong with it must not leave a process behind.
@@ -176,6 +174,14 @@ class Lives:
             )
             log.note(f"limits: {life.limits.how}")
         return life
+
+    def _own_port(self, service: ServiceConfig) -> int | None:
+        """Return the service port where the instance binds it itself."""
+        if not service.binds_own_port:
+            return None
+        resolved = self.facts.resolved(service.name) or service
+        assert isinstance(resolved.port, int), "its port was settled before it may start"
+        return resolved.port
 
     def _open_port(
         self, service: ServiceConfig

@@ -297,8 +297,9 @@ def test_a_check_takes_what_health_says() -> None:
             "environment.A_B_URL",
             "dependency on a-b",
         ),
-        ({"service_type": "cache", "replicas": 2}, "replicas", "binds its port itself"),
-        ({"service_type": "cache", "scaling": {"max": 2}}, "scaling", "binds its port itself"),
+        ({"service_type": "cache"}, "command", "give its command"),
+        ({"service_type": "cache", "command": "x", "replicas": 2}, "replicas", "binds its port"),
+        ({"service_type": "cache", "command": "x", "scaling": {}}, "scaling", "binds its port"),
         ({"service_type": "worker"}, "port", "a worker has no port"),
         ({"service_type": "worker", "port": None, "scaling": {"max": 2}}, "scaling", "replicas"),
         (

@@ -159,3 +159,24 @@ def test_two_who_open_the_same_doors_at_once_share_them() -> None:
         await close_all(doors)
 
     run_virtual(main())
+
+
+def test_a_service_that_binds_its_port_itself_gets_a_number_that_nobody_else_does() -> None:
+    async def main() -> None:
+        gateway = FakeGateway()
+        doors = Doors(gateway)
+        cache = ServiceConfig(name="c", service_type="cache", command="redis", port="auto")
+        await doors.open_all([cache], set())
+        port = doors.resolved(cache).port
+        assert isinstance(port, int)
+        assert gateway.doors == {}
+        assert await doors.open_all([cache], {"c"}) == []
+        assert doors.resolved(cache).port == port, "it stays while the service is wanted"
+        with socket.socket() as program:  # as the program itself would
+            program.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            program.bind(("127.0.0.1", port))
+            program.listen()
+        await doors.close("c")
+        assert doors.resolved(cache).port == "auto"
+
+    run_virtual(main())
