@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,6 +21,7 @@ from msctl.config.models import FleetConfig
 from msctl.control.api import ControlApi
 from msctl.control.breakers import breaker_routes
 from msctl.control.server import control_server
+from msctl.control.why import why_routes
 from msctl.core.discovery import ServiceDiscovery
 from msctl.core.probe_rate import ProbeRate
 from msctl.core.registry import ServiceRegistry
@@ -29,8 +29,10 @@ from msctl.core.router import Router
 from msctl.errors import MsctlError, PortInUse
 from msctl.model import ServiceInstance
 from msctl.proxy.gateway import Gateway
+from msctl.proxy.meters import Meters
 from msctl.runtime import ports
 from msctl.runtime.accesslog import AccessLogFile
+from msctl.runtime.automation import Automation
 from msctl.runtime.breaker_watch import BreakerWatch
 from msctl.runtime.breakers import Breakers
 from msctl.runtime.commands import Commands
@@ -38,45 +40,42 @@ from msctl.runtime.doors import Doors
 from msctl.runtime.environment import FleetFacts
 from msctl.runtime.events import EventLog
 from msctl.runtime.launcher import DaemonSpec, report_failure, report_ready
-from msctl.runtime.life import Lives
+from msctl.runtime.life import Lives, Traffic
+from msctl.runtime.limits import open_limiter
 from msctl.runtime.logstore import LogStore
 from msctl.runtime.orchestrator import Orchestrator
-from msctl.runtime.proctree import become_subreaper
 from msctl.runtime.reaper import Reaper
-from msctl.runtime.spawner import ExecSpawner
+from msctl.runtime.spawner import ExecSpawner, Spawner
 from msctl.runtime.statedir import RunFile, StateDir
 from msctl.runtime.status import StatusReport
+from msctl.runtime.template import Template
+from msctl.runtime.template_keeper import TemplateKeeper
+from msctl.runtime.warm_spawner import WarmSpawner
+from msctl.runtime.why import Why
 
 GATEWAY_PORT = 8700
 _GATEWAY_TRIES = 100
 UNUSED_LIMIT = 10.0
 """Seconds after which a daemon ends that nobody has asked for anything: who started it is gone."""
-_OPEN_FILES = 65536
 
 
-def run(spec: DaemonSpec, lifeline: int, channel: int) -> int:
+def run(spec: DaemonSpec, lifeline: int, channel: int, template: Template | None) -> int:
     """Run the daemon until its fleet has ended; return its exit code.
 
     `lifeline` reads end-of-file when the guardian is dead; on `channel` the launcher is told
-    once whether the daemon is up.
+    once whether the daemon is up. `template` is the one that `beginning.begin` forked.
     """
-    become_subreaper()  # not inherited from the guardian
-    _raise_open_files_limit()
+    gc.freeze()  # all that is imported: a collection need not look at it
+    gc.enable()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         fleet = _load(spec, (), os.environ)
     except MsctlError as error:
         report_failure(channel, error)
         return 0
-    return uvloop.run(_serve(spec, fleet, lifeline, channel))
-
-
-def _raise_open_files_limit() -> None:
-    """Allow for four descriptors an instance; the usual soft limit of 1024 ends at 200."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if template is not None:
+        template.begin(fleet.preload)
+    return uvloop.run(_serve(spec, fleet, template, lifeline, channel))
 
 
 def _load(spec: DaemonSpec, files: tuple[str, ...], environment: Mapping[str, str]) -> FleetConfig:
@@ -84,12 +83,14 @@ def _load(spec: DaemonSpec, files: tuple[str, ...], environment: Mapping[str, st
     return load_fleet(ConfigLocation(spec.project_dir, paths), environment)
 
 
-async def _serve(spec: DaemonSpec, fleet: FleetConfig, lifeline: int, channel: int) -> int:
+async def _serve(
+    spec: DaemonSpec, fleet: FleetConfig, template: Template | None, lifeline: int, channel: int
+) -> int:
     end = asyncio.Event()
     _end_on_signals(end, lifeline)
     async with AsyncExitStack() as stack:
         try:
-            parts = _assemble(spec, fleet, end)
+            parts = _assemble(spec, fleet, template, end)
             await stack.enter_async_context(_in_motion(parts))
         except (MsctlError, OSError) as error:
             report_failure(channel, error)
@@ -111,22 +112,27 @@ class _Parts:
     state: StateDir
     run_file: RunFile
     reaper: Reaper
+    templates: TemplateKeeper
     logs: LogStore
     gateway: Gateway
     gateway_listener: socket.socket
     orchestrator: Orchestrator
     lives: Lives
+    automation: Automation
     api: ControlApi
 
 
-def _assemble(spec: DaemonSpec, fleet: FleetConfig, end: asyncio.Event) -> _Parts:
+def _assemble(
+    spec: DaemonSpec, fleet: FleetConfig, template: Template | None, end: asyncio.Event
+) -> _Parts:
     state, clock, random = spec.state(), SystemClock(), Random()  # noqa: S311  balancing, not secrets
     listener = _bind_gateway(fleet)
     url = "http://{}:{}".format(*listener.getsockname()[:2])
-    registry, reaper, events = ServiceRegistry(), Reaper(), EventLog(clock)
-    router = Router(ServiceDiscovery(registry), random)
-    logs = LogStore(state.logs, clock)
-    gateway = _gateway(router, registry, logs, state, lambda: orchestrator)
+    registry, reaper, events, meters = ServiceRegistry(), Reaper(), EventLog(clock), Meters()
+    router, logs = Router(ServiceDiscovery(registry), random), LogStore(state.logs, clock)
+    gateway = _gateway(
+        router, registry, logs, state, meters=meters, orchestrator=lambda: orchestrator
+    )
     breaker_watch = BreakerWatch(router, registry, events, clock)
     orchestrator = Orchestrator(
         fleet,
@@ -138,32 +144,55 @@ def _assemble(spec: DaemonSpec, fleet: FleetConfig, end: asyncio.Event) -> _Part
         clock=clock,
         random=random,
     )
-    commands = Commands(orchestrator, lambda files, environ: _load(spec, files, environ))
-    status = StatusReport(orchestrator, url, clock.now())
+    commands = Commands(orchestrator, lambda files, environ: _load(spec, files, environ), meters)
+    templates = TemplateKeeper(template, lambda: orchestrator.fleet.preload, os.environ)
     return _Parts(
         state=state,
         run_file=RunFile(os.getpid(), fleet.project, url, timestamp(clock.wall())),
         reaper=reaper,
+        templates=templates,
         logs=logs,
         gateway=gateway,
         gateway_listener=listener,
         orchestrator=orchestrator,
-        lives=Lives(
-            spawner=ExecSpawner(reaper),
+        lives=_lives(
+            spec,
+            orchestrator,
+            FleetFacts(fleet.project, url, orchestrator.resolved),
+            spawner=WarmSpawner(ExecSpawner(reaper), templates, reaper),
             reaper=reaper,
-            state=state,
-            project_dir=spec.project_dir,
-            clock=clock,
-            random=random,
-            probe_rate=ProbeRate(),
-            facts=FleetFacts(fleet.project, url, orchestrator.resolved),
-            named_ports=_NamedPorts(orchestrator),
             traffic=_Traffic(router, gateway, clock),
-            base_environment=lambda name: orchestrator.environments.get(name, os.environ),
+            random=random,
         ),
-        api=ControlApi(orchestrator, commands, status, end).with_routes(
-            breaker_routes(Breakers(orchestrator, breaker_watch))
-        ),
+        automation=Automation(orchestrator, commands, meters, state),
+        api=ControlApi(orchestrator, commands, StatusReport(orchestrator, url, clock.now()), end)
+        .with_routes(breaker_routes(Breakers(orchestrator, breaker_watch)))
+        .with_routes(why_routes(Why(orchestrator, state))),
+    )
+
+
+def _lives(
+    spec: DaemonSpec,
+    orchestrator: Orchestrator,
+    facts: FleetFacts,
+    *,
+    spawner: Spawner,
+    reaper: Reaper,
+    traffic: Traffic,
+    random: Random,
+) -> Lives:
+    return Lives(
+        spawner=spawner,
+        reaper=reaper,
+        state=spec.state(),
+        project_dir=spec.project_dir,
+        clock=SystemClock(),
+        random=random,
+        probe_rate=ProbeRate(),
+        facts=facts,
+        named_ports=_NamedPorts(orchestrator),
+        traffic=traffic,
+        limiter=open_limiter(),
     )
 
 
@@ -172,6 +201,8 @@ def _gateway(
     registry: ServiceRegistry,
     logs: LogStore,
     state: StateDir,
+    *,
+    meters: Meters,
     orchestrator: Callable[[], Orchestrator],
 ) -> Gateway:
     """Make the proxy; the orchestrator is asked for later, since it is made after it."""
@@ -184,7 +215,15 @@ def _gateway(
         return orchestrator().fleet.gateway.access_log
 
     access_log = AccessLogFile(state.access_log, logs, clock, is_logged)
-    return Gateway(router, clock, registry, on_slow=hurry, on_refused=hurry, access_log=access_log)
+    return Gateway(
+        router,
+        clock,
+        registry,
+        on_slow=hurry,
+        on_refused=hurry,
+        meters=meters,
+        access_log=access_log,
+    )
 
 
 @asynccontextmanager
@@ -194,14 +233,19 @@ async def _in_motion(parts: _Parts) -> AsyncIterator[None]:
         stack.callback(parts.state.remove_leftovers)
         parts.reaper.open()
         stack.callback(parts.reaper.close)
+        parts.templates.open()
+        stack.callback(parts.templates.close)
         parts.logs.open()
         stack.push_async_callback(asyncio.to_thread, parts.logs.close)
         await parts.gateway.open_gateway([parts.gateway_listener])
         stack.push_async_callback(parts.gateway.close)
-        calls = parts.gateway.call_protocol_factory
-        await stack.enter_async_context(control_server(parts.state.socket, parts.api.app, calls))
+        calls, console = parts.gateway.call_protocol_factory, parts.api.console.protocol
+        await stack.enter_async_context(
+            control_server(parts.state.socket, parts.api.app, calls, console)
+        )
         await stack.enter_async_context(parts.api.running())
         await stack.enter_async_context(parts.orchestrator.running(parts.lives))
+        await stack.enter_async_context(parts.automation.running())
         parts.state.write_run(parts.run_file)
         yield
 
@@ -260,7 +304,8 @@ def _end_on_signals(end: asyncio.Event, lifeline: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end.set)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal is none of its business
+    # A closed terminal is none of its business; ignored, it would be so in every instance too.
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
     def guardian_died() -> None:
         loop.remove_reader(lifeline)

@@ -18,6 +18,9 @@ from msctl.runtime.statedir import StateDir
 
 PATIENCE = 30.0
 """Seconds to wait for another daemon that is just starting or ending."""
+INTERPRETER_FLAGS = ("-P", "-u")
+"""No import from the project's directory, whatever lies there; and streams without a buffer,
+as PYTHONUNBUFFERED gives them to instances: those that are forked inherit both."""
 _RETRY = 0.02
 _UNAVAILABLE = 503
 """It is there, but ending (see ControlApi.ping)."""
@@ -136,6 +139,7 @@ def _launch(spec: DaemonSpec, state: StateDir, environ: Mapping[str, str]) -> di
         child = subprocess.Popen(
             [
                 sys.executable,
+                *INTERPRETER_FLAGS,
                 "-m",
                 "msctl",
                 "_daemon",

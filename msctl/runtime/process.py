@@ -6,12 +6,14 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
-from msctl.runtime.proctree import descendants, instance_of
+from msctl.runtime.strays import strays_of
 
+Output = Callable[[str, bytes], None]
+"""Gets a stream's name and what came out of it."""
 READ_SIZE = 64 * 1024  # of one instance in one turn of the loop (design.md, Processes)
 _LAST_WORDS = 0.2
 """Seconds for output that is still in the pipe when the process has ended."""
-_STRAY_SCAN = 0.005
+_POLL = 0.005
 
 
 class LocalProcess:
@@ -34,7 +36,7 @@ class LocalProcess:
         if not self._exit.done():
             self._exit.set_result(code)
 
-    def pump(self, stream: str, descriptor: int, output: Callable[[str, bytes], None]) -> None:
+    def pump(self, stream: str, descriptor: int, output: Output) -> None:
         """Hand what comes out of `descriptor` to `output` until its end; owns the descriptor."""
         self._pipes.append(_OutputPipe(self._loop, stream, descriptor, output))
 
@@ -49,13 +51,19 @@ class LocalProcess:
 
     async def clear(self, grace: float) -> None:
         """Wait until group and strays are gone; kill what remains after `grace` seconds."""
-        deadline = self._loop.time() + grace
+        await self._until_group_is_gone(self._loop.time() + grace)
+        await self._kill_strays()
+        await self._finish_output()
+
+    async def _until_group_is_gone(self, deadline: float) -> None:
+        # Most groups are their main process alone, and of its end the reaper tells at once.
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self.exited()
         while self._group_exists():
             if self._loop.time() >= deadline:
                 self.signal(signal.SIGKILL)
-            await asyncio.sleep(_STRAY_SCAN)
-        await self._kill_strays()
-        await self._finish_output()
+            await asyncio.sleep(_POLL)
 
     def _group_exists(self) -> bool:
         try:
@@ -67,15 +75,12 @@ class LocalProcess:
         return True
 
     async def _kill_strays(self) -> None:
-        while strays := await asyncio.to_thread(self._strays):
+        """Kill the descendants that left the group with setsid, until there are none."""
+        while strays := await strays_of(self._instance):
             for pid in strays:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
-            await asyncio.sleep(_STRAY_SCAN)
-
-    def _strays(self) -> list[int]:
-        """Return the descendants that left the group with setsid; their environment tells."""
-        return [pid for pid in descendants(os.getpid()) if instance_of(pid) == self._instance]
+            await asyncio.sleep(_POLL)
 
     async def _finish_output(self) -> None:
         with suppress(TimeoutError):
@@ -94,7 +99,7 @@ class _OutputPipe:
         loop: asyncio.AbstractEventLoop,
         stream: str,
         descriptor: int,
-        output: Callable[[str, bytes], None],
+        output: Output,
     ) -> None:
         self.ended = asyncio.Event()
         self._loop = loop

@@ -7,7 +7,8 @@ place calls waitpid, or exit codes would be lost to whoever calls first.
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class Reaper:
@@ -16,6 +17,9 @@ class Reaper:
     def __init__(self) -> None:
         self._callbacks: dict[int, Callable[[int], None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._expected = 0
+        self._unclaimed: dict[int, int] = {}
+        """Exit codes of children whose pid somebody may still be about to learn."""
 
     def open(self) -> None:
         """Begin to collect; needs a running loop in the main thread."""
@@ -35,9 +39,24 @@ class Reaper:
     def watch(self, pid: int, exited: Callable[[int], None]) -> None:
         """Call `exited` once with the child's exit code, minus the number of a signal.
 
-        Must be called in the same step as the child's start, before the loop runs again.
+        Must be called in the same step as the child's start, before the loop runs again; or
+        while one is `expecting` it, and then the child may have ended already.
         """
-        self._callbacks[pid] = exited
+        if pid in self._unclaimed:
+            exited(self._unclaimed.pop(pid))
+        else:
+            self._callbacks[pid] = exited
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Keep the exit codes of unknown children: one is being born whose pid comes later."""
+        self._expected += 1
+        try:
+            yield
+        finally:
+            self._expected -= 1
+            if not self._expected:
+                self._unclaimed.clear()
 
     def _signalled(self, *_: object) -> None:
         if self._loop is not None:
@@ -51,9 +70,11 @@ class Reaper:
                 return
             if pid == 0:
                 return
-            callback = self._callbacks.pop(pid, None)
-            if callback is not None:
-                callback(os.waitstatus_to_exitcode(status))
+            code = os.waitstatus_to_exitcode(status)
+            if callback := self._callbacks.pop(pid, None):
+                callback(code)
+            elif self._expected:
+                self._unclaimed[pid] = code
 
 
 def _nobody_waits(*_: object) -> None:

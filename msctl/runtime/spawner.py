@@ -9,19 +9,19 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from msctl.errors import MsctlError
-from msctl.runtime.process import LocalProcess
+from msctl.runtime.process import LocalProcess, Output
 from msctl.runtime.reaper import Reaper
+from msctl.runtime.streams import Streams
 
 ASGI_RUNNER = Path(__file__).with_name("asgi.py")
 _BEGINNING = 256
 """Bytes of a file that tell a program from text: every executable format has a NUL in them."""
-Output = Callable[[str, bytes], None]
 
 
 class SpawnError(MsctlError):
@@ -38,6 +38,14 @@ class AsgiProgram:
     health_path: str
     python: str | None = None
     """Another interpreter; None is the daemon's own."""
+    warm: bool = False
+    """Whether it may be forked from the template; else it is exec'd (contract.md, `start`)."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What asgi.py is told, behind the socket's descriptor."""
+        flags = [flag for flag in ("factory", "access_log") if getattr(self, flag)]
+        return (self.app, self.health_path, *flags)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,32 +101,36 @@ class ExecSpawner:
     async def spawn(self, launch: Launch, output: Output) -> LocalProcess:
         """Start the instance and return at once; it has not run a line of its own yet."""
         command = _argv(launch)
+        check_working_dir(launch)
         _check_program(command[0], launch)
-        streams = {"stdout": os.pipe(), "stderr": os.pipe()}
+        streams = Streams()
+        stdout, stderr = streams.write_ends
         try:
             child = subprocess.Popen(  # noqa: ASYNC220  returns as soon as the program runs
                 [*self._tether, *command],
                 stdin=subprocess.DEVNULL,
-                stdout=streams["stdout"][1],
-                stderr=streams["stderr"][1],
+                stdout=stdout,
+                stderr=stderr,
                 cwd=launch.working_dir,
                 env=launch.environment,
                 pass_fds=(launch.listener.fileno(),) if launch.listener else (),
                 start_new_session=True,
             )
         except OSError as error:
-            for read_end, _ in streams.values():
-                os.close(read_end)
+            streams.close()
             raise SpawnError(f"cannot start {command[0]}: {error.strerror}") from error
-        finally:
-            for _, write_end in streams.values():
-                os.close(write_end)
+        streams.handed_over()
         child.returncode = 0  # the reaper collects it, not Popen
         process = LocalProcess(child.pid, launch.instance)
         self._reaper.watch(child.pid, process.set_exit_code)
-        for name, (read_end, _) in streams.items():
-            process.pump(name, read_end, output)
+        streams.pump(process, output)
         return process
+
+
+def check_working_dir(launch: Launch) -> None:
+    """Raise a SpawnError when there is no such directory."""
+    if not launch.working_dir.is_dir():
+        raise SpawnError(f"working_dir {launch.working_dir} is not a directory")
 
 
 def _argv(launch: Launch) -> tuple[str, ...]:
@@ -126,21 +138,12 @@ def _argv(launch: Launch) -> tuple[str, ...]:
     if not isinstance(program, AsgiProgram):
         return program
     assert launch.listener is not None, "an ASGI program is handed its listening socket"
-    flags = [flag for flag in ("factory", "access_log") if getattr(program, flag)]
-    return (
-        program.python or sys.executable,
-        str(ASGI_RUNNER),
-        program.app,
-        str(launch.listener.fileno()),
-        program.health_path,
-        *flags,
-    )
+    descriptor = str(launch.listener.fileno())
+    return (program.python or sys.executable, str(ASGI_RUNNER), descriptor, *program.arguments)
 
 
 def _check_program(name: str, launch: Launch) -> None:
     """Raise a SpawnError that says why `name` cannot be executed."""
-    if not launch.working_dir.is_dir():
-        raise SpawnError(f"working_dir {launch.working_dir} is not a directory")
     path = launch.working_dir / name
     if "/" not in name:
         found = shutil.which(name, path=launch.environment.get("PATH", os.defpath))

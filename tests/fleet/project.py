@@ -22,6 +22,8 @@ from msctl.runtime.proctree import read_proc
 MSCTL = Path(sys.executable).with_name("msctl")
 MARK = "MSCTL_TEST_MARK"
 PATIENCE = 30.0
+START = os.environ.get("MSCTL_TEST_START")
+"""How the instances of all projects are started: `exec`, or as msctl chooses (CONTRIBUTING.md)."""
 
 HELLO = '''
 """An ASGI application that imports nothing: it answers what it is asked, at once."""
@@ -100,6 +102,8 @@ class Project:
             document["services"][name] = (
                 dict(keys) if {"app", "command"} & keys.keys() else {"app": "hello:app", **keys}
             )
+        if START:
+            document["defaults"] = {"start": START} | document.get("defaults", {})
         self.write(self.config_file, yaml.safe_dump(document, sort_keys=False))
 
     def environment(self) -> dict[str, str]:

@@ -1,19 +1,27 @@
 """Real processes for tests: on the daemon's kind of loop, with nothing left at the end."""
 
+import atexit
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import uvloop
 
+from msctl.runtime import template_wire
+from msctl.runtime.process import Output
 from msctl.runtime.proctree import become_subreaper, descendants, read_proc
 from msctl.runtime.reaper import Reaper
-from msctl.runtime.spawner import ExecSpawner, Launch
+from msctl.runtime.spawner import ExecSpawner, Launch, Process
+from msctl.runtime.template import Template
+from msctl.runtime.template_keeper import TemplateKeeper
+from msctl.runtime.warm_spawner import WarmSpawner
 
 T = TypeVar("T")
 PATIENCE = 20.0
@@ -44,6 +52,8 @@ def subreaper() -> Iterator[None]:
     try:
         yield
     finally:
+        if shared_template.cache_info().currsize:
+            before.add(shared_template()[1])
         while left := set(descendants(os.getpid())) - before:
             for pid in left:
                 with suppress(ProcessLookupError):
@@ -69,6 +79,55 @@ async def reaping() -> AsyncIterator[Reaper]:
 async def spawning() -> AsyncIterator[ExecSpawner]:
     async with reaping() as reaper:
         yield ExecSpawner(reaper)
+
+
+class NoSpawner:
+    """Starts nothing: what must be forked from the template is not exec'd."""
+
+    async def spawn(self, launch: Launch, _: Output) -> Process:
+        raise AssertionError(f"{launch.instance} is exec'd")
+
+
+TEMPLATE_ENVIRONMENT = {"PATH": os.environ["PATH"]}
+
+
+@asynccontextmanager
+async def templates(*preload: str) -> AsyncIterator[TemplateKeeper]:
+    """A template of its own for a test, started by exec: this process has everything loaded."""
+    template = Template.execute(TEMPLATE_ENVIRONMENT)
+    template.begin(preload)
+    with _kept(template, *preload) as keeper:
+        yield keeper
+
+
+@cache
+def shared_template() -> tuple[socket.socket, int]:
+    """The channel and the pid of one that many tests use, one after another."""
+    template = Template.execute(TEMPLATE_ENVIRONMENT)
+    template.begin(())
+    assert template_wire.receive(template._channel) == ({"ready": True}, [])
+    atexit.register(template._channel.close)
+    return template._channel, template.pid
+
+
+@contextmanager
+def _kept(template: Template, *preload: str) -> Iterator[TemplateKeeper]:
+    keeper = TemplateKeeper(template, lambda: preload, TEMPLATE_ENVIRONMENT)
+    keeper.open()
+    try:
+        yield keeper
+    finally:
+        keeper.close()
+
+
+@asynccontextmanager
+async def warm_spawning() -> AsyncIterator[WarmSpawner]:
+    channel, pid = shared_template()
+    template = Template(channel.dup(), pid)
+    async with reaping() as reaper:
+        with _kept(template) as keeper:
+            template._hear({"ready": True})
+            yield WarmSpawner(NoSpawner(), keeper, reaper)
 
 
 def launch(

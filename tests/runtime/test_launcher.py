@@ -21,13 +21,13 @@ from tests.runtime import real
 
 FAKE_DAEMON = '''
 #!{python}
-"""Stands where the daemon's process is started: -m msctl _daemon CHANNEL PROJECT."""
+"""Stands where the daemon's process is started: … -m msctl _daemon CHANNEL PROJECT."""
 import sys
 sys.path[:] = {path}
 import os, socket, time
 from msctl.runtime.launcher import receive_spec, report_failure, report_ready
 from msctl.errors import ConfigError, MsctlError, Problem
-channel = int(sys.argv[4])
+channel = int(sys.argv[sys.argv.index("_daemon") + 1])
 spec = receive_spec(channel)
 state = spec.state()
 

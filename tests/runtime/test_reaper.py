@@ -130,3 +130,30 @@ def test_a_child_that_ends_as_the_reaper_closes_is_no_error(
 
 def test_one_that_was_never_opened_may_be_closed() -> None:
     Reaper().close()
+
+
+def test_a_child_that_ended_before_its_pid_was_known_is_told_when_it_is() -> None:
+    async def main() -> None:
+        codes: list[int] = []
+        async with real.reaping() as reaper:
+            with reaper.expecting():
+                pid = start("sh", "-c", "exit 7")
+                await eventually(lambda: not real.is_alive(pid), "it has ended")
+                await eventually(lambda: not is_zombie(pid), "it is collected")
+                reaper.watch(pid, codes.append)
+                assert codes == [7]
+
+    real.run(main())
+
+
+def test_exit_codes_are_kept_as_long_as_any_child_is_expected_and_no_longer() -> None:
+    async def main() -> None:
+        async with real.reaping() as reaper:
+            with reaper.expecting():
+                with reaper.expecting():
+                    pid = start("true")
+                    await eventually(lambda: reaper._unclaimed, "it is collected")
+                assert reaper._unclaimed == {pid: 0}
+            assert reaper._unclaimed == {}
+
+    real.run(main())

@@ -4,15 +4,17 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from msctl.runtime.spawner import Launch, Output, Process, Spawner, SpawnError
-from tests.runtime import real
+from msctl.runtime.process import Output
+from msctl.runtime.spawner import Launch, Process, Spawner, SpawnError
+from tests.runtime import applications, real
 from tests.runtime.fakes import RUNS, STUBBORN, Behaviour, FakeSpawner
 from tests.runtime.virtual import eventually, run_virtual
 
@@ -23,6 +25,32 @@ class Kind(Enum):
     EXITS = "exit 3"
     WRITES = "echo one; echo two >&2; echo three"
     MISSING = "none-of-that-name"
+
+
+APPLICATIONS = {
+    Kind.RUNS: """
+import signal, time
+for number in (signal.SIGTERM, signal.SIGINT):  # not uvicorn's handlers, for an early end
+    signal.signal(number, signal.SIG_DFL)
+print("ready")
+time.sleep(20)
+""",
+    Kind.STUBBORN: """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready")
+while True:
+    time.sleep(0.05)
+""",
+    Kind.EXITS: "import sys; sys.exit(3)",
+    Kind.WRITES: """
+import sys
+print("one")
+print("two", file=sys.stderr)
+print("three")
+sys.exit(0)
+""",
+}
 
 
 BEHAVIOURS = {
@@ -36,10 +64,16 @@ BEHAVIOURS = {
 }
 
 
-def launch_of(kind: Kind) -> Launch:
+def command(kind: Kind, _: Path) -> Launch:
     if kind is Kind.MISSING:
         return real.launch(kind.value)
     return real.launch("sh", "-c", kind.value)
+
+
+def application(kind: Kind, directory: Path) -> Launch:
+    if kind is Kind.MISSING:
+        return applications.launch(directory / kind.value)
+    return applications.written(directory, APPLICATIONS[kind])
 
 
 def behave(launch: Launch) -> Behaviour:
@@ -56,15 +90,29 @@ async def fake_spawning() -> AsyncIterator[Spawner]:
 class Subject:
     run: Callable[[Coroutine[Any, Any, None]], None]
     spawning: Callable[[], Any]
+    launch: Callable[[Kind, Path], Launch]
+    directory: Path
+
+    async def spawn(self, spawner: Spawner, kind: Kind, output: Output) -> Process:
+        launch = self.launch(kind, self.directory)
+        with launch.listener or nullcontext():
+            return await spawner.spawn(launch, output)
 
 
-@pytest.fixture(params=["exec", "fake"])
-def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+KINDS: dict[str, tuple[Callable[[], Any], Callable[[Kind, Path], Launch]]] = {
+    "exec": (real.spawning, command),
+    "exec-asgi": (real.spawning, application),
+    "warm": (real.warm_spawning, application),
+}
+
+
+@pytest.fixture(params=["fake", *KINDS])
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
     if request.param == "fake":
-        yield Subject(run_virtual, fake_spawning)
+        yield Subject(run_virtual, fake_spawning, command, tmp_path)
         return
     with real.subreaper():
-        yield Subject(real.run, real.spawning)
+        yield Subject(real.run, *KINDS[request.param], tmp_path)
 
 
 def in_contract(
@@ -75,17 +123,13 @@ def in_contract(
     async def main() -> None:
         heard = real.Heard()
         async with subject.spawning() as spawner:
-            process = await spawn(spawner, kind, heard)
+            process = await subject.spawn(spawner, kind, heard)
             try:
                 await check(process, heard)
             finally:
                 await process.clear(0)
 
     subject.run(main())
-
-
-async def spawn(spawner: Spawner, kind: Kind, output: Output) -> Process:
-    return await spawner.spawn(launch_of(kind), output)
 
 
 async def ready(heard: real.Heard) -> None:
@@ -205,7 +249,7 @@ def test_it_has_a_pid(subject: Subject) -> None:
 def test_what_cannot_be_started_is_an_error_that_names_it(subject: Subject) -> None:
     async def main() -> None:
         async with subject.spawning() as spawner:
-            with pytest.raises(SpawnError, match=r"command not found on PATH: none-of-that-name$"):
-                await spawn(spawner, Kind.MISSING, real.Heard())
+            with pytest.raises(SpawnError, match=r"none-of-that-name"):
+                await subject.spawn(spawner, Kind.MISSING, real.Heard())
 
     subject.run(main())
