@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from msctl.config.fields import bad_value, pairs
+from msctl.config.forms import PAIR, VARIABLE
 
 _FIXED = frozenset({"HOST", "PORT", "PYTHONUNBUFFERED"})
 _PREFIX = "MSCTL_"
@@ -52,6 +53,6 @@ Environment = Annotated[
         Annotated[str, BeforeValidator(_name)],
         Annotated[str, BeforeValidator(_value)],
     ],
-    BeforeValidator(pairs),
+    BeforeValidator(pairs, json_schema_input_type=dict[VARIABLE, str | None] | tuple[PAIR, ...]),
 ]
 """Variables by name; also given as a list of `K=V`."""

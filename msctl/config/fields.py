@@ -7,17 +7,16 @@ booleans; each field accepts both, and neither takes a boolean for a number.
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from msctl.config.forms import FLAG, NON_BLANK, SWITCH_WORDS, URL_PATH
+
 _YEAR = 365 * 24 * 3600.0
 _MANY = 1_000_000
-_SWITCH = {
-    **dict.fromkeys(("on", "yes", "true", "y"), True),
-    **dict.fromkeys(("off", "no", "false", "n", "none", "null"), False),
-}
 _WITH_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h)\s*", re.IGNORECASE)
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -47,7 +46,7 @@ def switch(value: object) -> bool | None:
     """
     if isinstance(value, bool):
         return value
-    return _SWITCH.get(value.strip().lower()) if isinstance(value, str) else None
+    return SWITCH_WORDS.get(value.strip().lower()) if isinstance(value, str) else None
 
 
 def none_word(value: object) -> object:
@@ -83,7 +82,8 @@ def one_or_more(value: object) -> object:
     return [value] if isinstance(value, str) and value else value
 
 
-def _number(value: object) -> object:
+def number(value: object) -> object:
+    """Refuse a boolean where a number is meant."""
     if isinstance(value, bool):
         raise bad_value("expected a number")
     return value
@@ -94,7 +94,7 @@ def _seconds(value: object) -> object:
     if match:
         seconds = float(match[1]) * _UNIT_SECONDS[match[2].lower()]
         raise bad_value(f"expected seconds as a plain number: {seconds:g}")
-    return _number(value)
+    return number(value)
 
 
 def _switch_or_value(value: object) -> object:
@@ -108,15 +108,13 @@ def _url_path(value: object) -> object:
     return value
 
 
-Count = Annotated[int, Field(ge=1, le=_MANY), BeforeValidator(_number)]
+Count = Annotated[int, Field(ge=1, le=_MANY), BeforeValidator(number)]
 """How many, at least one."""
-CountOrZero = Annotated[int, Field(ge=0, le=_MANY), BeforeValidator(_number)]
-Number = Annotated[float, Field(gt=0, le=_MANY, allow_inf_nan=False), BeforeValidator(_number)]
-NumberOrZero = Annotated[
-    float, Field(ge=0, le=_MANY, allow_inf_nan=False), BeforeValidator(_number)
-]
-Ratio = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
-RatioOrZero = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
+CountOrZero = Annotated[int, Field(ge=0, le=_MANY), BeforeValidator(number)]
+Number = Annotated[float, Field(gt=0, le=_MANY, allow_inf_nan=False), BeforeValidator(number)]
+NumberOrZero = Annotated[float, Field(ge=0, le=_MANY, allow_inf_nan=False), BeforeValidator(number)]
+Ratio = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), BeforeValidator(number)]
+RatioOrZero = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(number)]
 Seconds = Annotated[float, Field(gt=0, le=_YEAR, allow_inf_nan=False), BeforeValidator(_seconds)]
 SecondsOrZero = Annotated[
     float, Field(ge=0, le=_YEAR, allow_inf_nan=False), BeforeValidator(_seconds)
@@ -125,10 +123,26 @@ Interval = Annotated[
     float, Field(ge=0.01, le=_YEAR, allow_inf_nan=False), BeforeValidator(_seconds)
 ]
 """Seconds between two of the same thing: never so short that it is a busy loop."""
-Flag = Annotated[bool, BeforeValidator(_switch_or_value)]
+Flag = Annotated[bool, BeforeValidator(_switch_or_value, json_schema_input_type=FLAG)]
 Text = Annotated[str, StringConstraints(min_length=1)]
-UrlPath = Annotated[str, BeforeValidator(_url_path)]
-Argv = Annotated[tuple[str, ...], BeforeValidator(split_command)]
+TextList = Annotated[
+    tuple[str, ...],
+    BeforeValidator(one_or_more, json_schema_input_type=Text | tuple[str, ...]),
+]
+"""A list of texts; also one of them."""
+PathList = Annotated[
+    tuple[Path, ...],
+    BeforeValidator(one_or_more, json_schema_input_type=Text | tuple[Path, ...]),
+]
+UrlPath = Annotated[str, BeforeValidator(_url_path, json_schema_input_type=URL_PATH)]
+Argv = Annotated[
+    tuple[str, ...],
+    BeforeValidator(
+        split_command,
+        json_schema_input_type=Annotated[tuple[str, ...], Field(min_length=1)] | NON_BLANK,
+    ),
+]
+"""A program and its arguments; also one text that is split like a shell does."""
 
 
 def pairs(value: object) -> object:

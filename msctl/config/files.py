@@ -11,7 +11,7 @@ from msctl.config.fleet import FleetSettings
 from msctl.config.messages import problem_at
 from msctl.config.nodes import Entry, Table
 from msctl.config.paths import absolute, is_dir, is_file
-from msctl.config.reader import Unreadable, read_tree
+from msctl.config.reader import Unreadable, parse_tree, read_tree
 from msctl.config.validate import validate
 from msctl.errors import Problem
 
@@ -24,6 +24,8 @@ class Files:
     """What the files of one load say together; `problems` collects what is wrong in them."""
 
     variables: Mapping[str, str]
+    unwritten: Mapping[Path, str] = field(default_factory=dict)
+    """Texts that count as what is in these files."""
     drafts: list[Draft] = field(default_factory=list)
     settings: dict[str, object] = field(default_factory=dict)
     """The validated settings by key; each may be given once in all files."""
@@ -50,7 +52,8 @@ class Files:
             return
         self.read.append(file)
         try:
-            root = read_tree(file)
+            text = self.unwritten.get(file)
+            root = read_tree(file) if text is None else parse_tree(text, file)
         except Unreadable as error:
             self.problems.append(error.problem)
             return

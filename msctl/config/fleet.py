@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from msctl.config.fields import Flag, Section, bad_value, one_or_more
+from msctl.config.fields import Flag, Section, TextList, bad_value
 from msctl.config.service import ServiceConfig
 
 _PROJECT = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
@@ -36,11 +36,13 @@ def _gateway_port(value: object) -> object:
 
 
 class GatewayConfig(Section):
-    """The one listener that serves every service by prefix and by host."""
+    """Where the gateway listens, and what it writes down."""
 
     host: Annotated[str, BeforeValidator(_loopback)] = "127.0.0.1"
     """The address it binds: loopback only."""
-    port: Annotated[int | None, BeforeValidator(_gateway_port)] = None
+    port: Annotated[
+        Annotated[int, Field(ge=1, le=_HIGHEST_PORT)] | None, BeforeValidator(_gateway_port)
+    ] = None
     """Without it 8700, or the next one that is free."""
     access_log: Flag = False
     """Whether every request through the router is a line of JSON in `.msctl/access.log`."""
@@ -55,7 +57,7 @@ class FleetSettings(Section):
     """The one listener that serves every service by prefix and by host."""
     preload: tuple[Annotated[str, StringConstraints(pattern=_MODULE)], ...] = ()
     """Modules that the template imports, so that services start with them loaded."""
-    include: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
+    include: TextList = ()
     """More configuration: files, directories, globs, relative to this file."""
 
 

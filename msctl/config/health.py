@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from msctl.config.fields import (
     Argv,
@@ -16,11 +16,15 @@ from msctl.config.fields import (
     bad_value,
     switch,
 )
+from msctl.config.forms import FLAG, exclusive
 
 DEFAULT_HEALTH_PATH = "/health"
 
 _LOWEST_STATUS, _HIGHEST_STATUS = 100, 599
 _HIGHEST_PORT = 65535
+
+_Status = Annotated[int, Field(ge=_LOWEST_STATUS, le=_HIGHEST_STATUS)]
+_Statuses = Annotated[tuple[_Status, ...], Field(min_length=1)]
 
 
 class CheckKind(StrEnum):
@@ -59,6 +63,8 @@ def _tcp(value: object) -> object:
 class HealthConfig(Section):
     """The readiness check of a service; the defaults are those of router.md."""
 
+    model_config = ConfigDict(json_schema_extra=exclusive("path", "command"))
+
     path: UrlPath | None = None
     """Ask over HTTP for this path; also `health_check_path`."""
     interval: Interval = 2.0
@@ -71,9 +77,20 @@ class HealthConfig(Section):
     """Good answers in a row until an unhealthy instance is healthy again."""
     fall: Count = 3
     """Failures in a row until a healthy instance is unhealthy."""
-    expect_status: Annotated[tuple[int, ...], BeforeValidator(_statuses)] | None = None
+    expect_status: (
+        Annotated[
+            tuple[int, ...],
+            BeforeValidator(_statuses, json_schema_input_type=_Statuses | _Status),
+        ]
+        | None
+    ) = None
     """The HTTP statuses that are good; without it, any 2xx or 3xx."""
-    tcp: Annotated[bool | int, BeforeValidator(_tcp)] = False
+    tcp: Annotated[
+        bool | int,
+        BeforeValidator(
+            _tcp, json_schema_input_type=FLAG | Annotated[int, Field(ge=1, le=_HIGHEST_PORT)]
+        ),
+    ] = False
     """True, or a port: a connection that is accepted is good. For services that open their port themselves."""
     command: Argv | None = None
     """A program whose exit code 0 is good; it gets the instance's environment."""
@@ -90,6 +107,8 @@ class HealthConfig(Section):
 
 class LivenessConfig(Section):
     """The check whose failure restarts a process (off unless asked for)."""
+
+    model_config = ConfigDict(json_schema_extra=exclusive("path", "command"))
 
     path: UrlPath | None = None
     """Ask over HTTP for this path."""

@@ -1,6 +1,7 @@
 """Loads a fleet's configuration, or reports everything that is wrong with it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from msctl.config.build import Built, build_service, default_problems, resolve
 from msctl.config.envfiles import EnvFiles
@@ -13,14 +14,19 @@ from msctl.config.service import ServiceConfig
 from msctl.errors import ConfigError, Problem
 
 
-def load_fleet(location: ConfigLocation, environ: Mapping[str, str]) -> FleetConfig:
+def load_fleet(
+    location: ConfigLocation,
+    environ: Mapping[str, str],
+    unwritten: Mapping[Path, str] | None = None,
+) -> FleetConfig:
     """Read the configuration at `location`, with `environ` for its `${…}`.
 
-    Raises ConfigError with all problems of all files, by file and line.
+    `unwritten` has the texts of files that count as if they were there. Raises ConfigError
+    with all problems of all files, by file and line.
     """
     project_dir = location.project_dir
     env_files = EnvFiles(environ)
-    files = Files(env_files.variables(project_dir))
+    files = Files(env_files.variables(project_dir), unwritten or {})
     files.load(location.files)
     settings = FleetSettings.model_validate(files.settings)
     built = _build(files)

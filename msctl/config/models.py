@@ -10,7 +10,7 @@ from msctl.config.process import (
     RestartPolicy,
     StartMode,
 )
-from msctl.config.service import RESERVED_NAMES, ServiceConfig
+from msctl.config.service import ServiceConfig
 from msctl.config.traffic import (
     Algorithm,
     BalancerConfig,
@@ -19,6 +19,7 @@ from msctl.config.traffic import (
     RetryConfig,
     ScalingConfig,
 )
+from msctl.config.values import RESERVED_NAMES
 from msctl.model import ServiceType
 
 __all__ = [

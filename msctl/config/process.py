@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from msctl.config.fields import Count, Flag, Number, Section, Text, bad_value, switch
+from msctl.config.forms import MEMORY
 
 _MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", re.IGNORECASE)
 _POWER = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -44,17 +45,25 @@ class RestartConfig(Section):
     """What follows an exit."""
 
     policy: RestartPolicy = RestartPolicy.ON_FAILURE
+    """Which exits are followed by a new start: no, always or on-failure."""
     max_retries: Count | None = None
     """Restarts in a row before it is given up; None for the supervisor's own limit."""
 
 
-class Dependency(Section):
+class DependencyOptions(Section):
+    """When a dependency counts as there."""
+
+    condition: Condition = Condition.HEALTHY
+    """What it must have reached: started, healthy or completed."""
+    required: Flag = True
+    """Whether a dependency that cannot start keeps this service from starting."""
+
+
+class Dependency(DependencyOptions):
     """Another service that must be there first."""
 
     name: Text
-    condition: Condition = Condition.HEALTHY
-    required: Flag = True
-    """Whether a dependency that cannot start keeps this service from starting."""
+    """The service's name."""
 
 
 def _memory(value: object) -> object:
@@ -69,7 +78,12 @@ def _memory(value: object) -> object:
 class ResourcesConfig(Section):
     """What each instance may use."""
 
-    memory: Annotated[int | None, BeforeValidator(_memory)] = None
+    memory: Annotated[
+        int | None,
+        BeforeValidator(
+            _memory, json_schema_input_type=Annotated[float, Field(gt=0)] | MEMORY | None
+        ),
+    ] = None
     """Bytes; text such as 512M is accepted, K, M, G and T being powers of 1024."""
     cpus: Number | None = None
     """Processors, also a part of one."""

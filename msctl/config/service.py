@@ -1,15 +1,13 @@
 """ServiceConfig: what one service is, as configuration says it."""
 
-import keyword
-import re
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
     BeforeValidator,
+    ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     ValidationInfo,
     model_validator,
@@ -21,140 +19,50 @@ from msctl.config.contradictions import contradictions
 from msctl.config.environment import Environment
 from msctl.config.fields import (
     Argv,
-    Count,
     Flag,
+    PathList,
     Seconds,
     SecondsOrZero,
     Section,
     Text,
     UrlPath,
     bad_value,
-    none_word,
-    one_or_more,
-    switch,
+    number,
     text_of,
 )
-from msctl.config.health import (
-    DEFAULT_HEALTH_PATH,
-    Check,
-    CheckKind,
-    HealthConfig,
-    LivenessConfig,
-    check_of,
-)
+from msctl.config.forms import OFF, RESTART, SIGNAL, exclusive
+from msctl.config.health import DEFAULT_HEALTH_PATH, Check, CheckKind, HealthConfig, check_of
 from msctl.config.process import (
     Dependency,
-    ResourcesConfig,
+    DependencyOptions,
     RestartConfig,
     StartMode,
     parse_dependencies,
     parse_restart,
     parse_signal,
 )
-from msctl.config.traffic import (
-    BalancerConfig,
-    BreakerConfig,
-    LimitsConfig,
-    RetryConfig,
-    ScalingConfig,
+from msctl.config.traffic import BalancerConfig, BreakerConfig, LimitsConfig, RetryConfig
+from msctl.config.values import (
+    Balancer,
+    Breaker,
+    Health,
+    ImportString,
+    ListenHost,
+    Liveness,
+    Profile,
+    Resources,
+    Retries,
+    Scaling,
+    ServiceName,
+    ServicePort,
+    Watch,
 )
 from msctl.model import ServiceType
 
-RESERVED_NAMES = frozenset({"metrics"})
 COLLECT_CONTRADICTIONS = "msctl.collect_contradictions"
 """Validation context: leave the rules between keys to the caller, who has more to report."""
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
-_PROFILE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-_HIGHEST_PORT = 65535
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104 - compared with, never bound
-
-
-def service_name(value: object) -> object:
-    """Return the value, if it is a service's name; raises what is wrong with it."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        likely = re.sub(r"[^a-z0-9]+", "-", str(value).strip().lower()).strip("-")
-        hint = f" (did you mean {likely}?)" if _NAME.fullmatch(likely) else ""
-        raise bad_value(
-            "expected a name of up to 63 lower-case letters, digits and hyphens, "
-            f"the first one a letter{hint}"
-        )
-    if value in RESERVED_NAMES:
-        raise bad_value(f"{value} is a reserved name; choose another one")
-    return value
-
-
-def _port(value: object) -> object:
-    if value is None or value == "auto":
-        return value
-    try:
-        port = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else 0
-    except ValueError:
-        port = 0
-    if not 1 <= port <= _HIGHEST_PORT:
-        mapped = re.fullmatch(r"(\d{1,5}):\d{1,5}", value) if isinstance(value, str) else None
-        hint = f" (did you mean {mapped[1]}? ports are not mapped)" if mapped else ""
-        raise bad_value(f"expected a port from 1 to 65535, or auto{hint}")
-    return port
-
-
-def _host(value: object) -> object:
-    if isinstance(value, str) and (not value or re.search(r"[\s/\0]", value) or "://" in value):
-        raise bad_value("expected an address to listen on, such as localhost or 0.0.0.0")
-    return value
-
-
-def _import_string(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    module, colon, attribute = value.partition(":")
-    names = [*module.split("."), *attribute.split(".")]
-    if colon and all(name.isidentifier() and not keyword.iskeyword(name) for name in names):
-        return value
-    guess = re.sub(r"\.py(?=:|$)", "", value.strip()).replace("/", ".").strip(".")
-    guess = guess if ":" in guess else f"{guess}:app"
-    likely = re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", guess)
-    hint = f" (did you mean {guess}?)" if likely else ""
-    raise bad_value(f"expected module.path:attribute, such as services.user_service:app{hint}")
-
-
-def _balancer(value: object) -> object:
-    return {"algorithm": value} if isinstance(value, str) else value
-
-
-def _breaker(value: object) -> object:
-    chosen = _switch_or_mapping(value)
-    return value if chosen is None else (BreakerConfig() if chosen else None)
-
-
-def _retries(value: object) -> object:
-    chosen = _switch_or_mapping(value)
-    return value if chosen is None else (RetryConfig() if chosen else None)
-
-
-def _switch_or_mapping(value: object) -> bool | None:
-    chosen = switch(value)
-    if chosen is None and isinstance(value, str):
-        raise bad_value("expected on, off or a mapping of keys to values")
-    return chosen
-
-
-def _health(value: object) -> object:
-    chosen = _switch_or_mapping(value)
-    if chosen is not None:
-        return HealthConfig() if chosen else "none"
-    # Validated here, not by the union: its messages would be those of every member.
-    return value if value is None else HealthConfig.model_validate(value)
-
-
-def _watch(value: object) -> object:
-    chosen = switch(value)
-    if chosen is not None:
-        return chosen
-    globs = one_or_more(value)
-    if not isinstance(globs, list | tuple) or not all(isinstance(g, str) and g for g in globs):
-        raise bad_value("expected true, false or a list of globs")
-    return tuple(globs)
 
 
 class ServiceConfig(Section):
@@ -163,17 +71,19 @@ class ServiceConfig(Section):
     Raises pydantic.ValidationError with everything that is wrong, each under its key.
     """
 
-    name: Annotated[str, BeforeValidator(service_name)]
+    model_config = ConfigDict(json_schema_extra=exclusive("app", "command"))
+
+    name: ServiceName
     """Lower-case letters, digits and hyphens; unique in the fleet."""
     description: str = ""
     """Its one responsibility, in a line."""
-    port: Annotated[int | Literal["auto"] | None, BeforeValidator(_port)] = None
+    port: ServicePort = None
     """The service port, its stable front door: 1 to 65535, or auto."""
-    host: Annotated[str, BeforeValidator(_host)] = "localhost"
+    host: ListenHost = "localhost"
     """The address that the front door binds."""
     service_type: ServiceType = ServiceType.API
     """What it is; decides who binds its port and how it is checked."""
-    app: Annotated[str, BeforeValidator(_import_string)] | None = None
+    app: ImportString | None = None
     """ASGI import string, `module:attribute`; without it, `services.<name>:app`."""
     factory: Flag = False
     """Whether `app` is a function that makes the application."""
@@ -185,19 +95,26 @@ class ServiceConfig(Section):
     """Another Python interpreter for `app`."""
     working_dir: Path | None = None
     """Where it runs; without it, the project directory."""
-    dependencies: Annotated[tuple[Dependency, ...], BeforeValidator(parse_dependencies)] = ()
+    dependencies: Annotated[
+        tuple[Dependency, ...],
+        BeforeValidator(
+            parse_dependencies,
+            json_schema_input_type=tuple[Text | Dependency, ...]
+            | dict[ServiceName, DependencyOptions | None],
+        ),
+    ] = ()
     """Services that must be there first: names, or a mapping of names to conditions."""
     environment: Environment = Field(default_factory=dict, repr=False)
     """Variables for its processes, over those of `env_file`."""
-    env_file: Annotated[tuple[Path, ...], BeforeValidator(one_or_more)] = ()
+    env_file: PathList = ()
     """Files of `K=V` lines, later ones over earlier ones; `.env` comes before them all."""
     file_environment: SkipJsonSchema[dict[str, str]] = Field(default_factory=dict, repr=False)
     """What the env files hold together; filled by the loader."""
     health_check_path: UrlPath = DEFAULT_HEALTH_PATH
     """The path of the HTTP health check."""
-    health: Annotated[HealthConfig | Literal["none"] | None, BeforeValidator(_health)] = None
+    health: Health = None
     """More about the health check, or none."""
-    liveness: Annotated[LivenessConfig | None, BeforeValidator(none_word)] = None
+    liveness: Liveness = None
     """A check whose failure restarts the process."""
     timeout: Seconds = 30.0
     """Seconds from a request's head to its response's head, retries and queueing included."""
@@ -207,31 +124,36 @@ class ServiceConfig(Section):
     """Seconds between the stop signal and SIGKILL."""
     drain_timeout: SecondsOrZero = 10.0
     """Seconds that requests under way are given to end before the stop signal."""
-    stop_signal: Annotated[str, BeforeValidator(parse_signal)] = "TERM"
+    stop_signal: Annotated[str, BeforeValidator(parse_signal, json_schema_input_type=SIGNAL)] = (
+        "TERM"
+    )
     """The signal that asks it to stop."""
-    replicas: Annotated[Count, Field(le=1000)] = 1
+    replicas: Annotated[int, Field(ge=1, le=1000), BeforeValidator(number)] = 1
     """How many instances run."""
-    scaling: Annotated[ScalingConfig | None, BeforeValidator(none_word)] = None
+    scaling: Scaling = None
     """Instances by load."""
-    balancer: Annotated[BalancerConfig, BeforeValidator(_balancer)] = BalancerConfig()
+    balancer: Balancer = BalancerConfig()
     """Which instance gets the next request: an algorithm's name, or a mapping."""
-    breaker: Annotated[BreakerConfig | None, BeforeValidator(_breaker)] = BreakerConfig()
+    breaker: Breaker = BreakerConfig()
     """When a failing instance gets no requests; off for never."""
-    retries: Annotated[RetryConfig | None, BeforeValidator(_retries)] = RetryConfig()
+    retries: Retries = RetryConfig()
     """How often a failed request is sent again; off for never."""
     limits: LimitsConfig = LimitsConfig()
     """How much it takes on at once."""
-    resources: Annotated[ResourcesConfig | None, BeforeValidator(none_word)] = None
+    resources: Resources = None
     """What each instance may use."""
-    restart: Annotated[RestartConfig, BeforeValidator(parse_restart)] = RestartConfig()
+    restart: Annotated[
+        RestartConfig,
+        BeforeValidator(parse_restart, json_schema_input_type=RestartConfig | OFF | RESTART),
+    ] = RestartConfig()
     """What follows an exit: no, always, on-failure, on-failure:N."""
-    watch: Annotated[bool | tuple[str, ...], BeforeValidator(_watch)] = False
+    watch: Watch = False
     """Restart when files change: true, or globs."""
     access_log: Flag = False
     """Whether uvicorn writes a line for every request."""
     data: tuple[Text, ...] = ()
     """The data stores that it owns, and no other service."""
-    profiles: tuple[Annotated[str, StringConstraints(pattern=_PROFILE)], ...] = ()
+    profiles: tuple[Profile, ...] = ()
     """It is started only when one of these is asked for, or as a dependency."""
 
     if TYPE_CHECKING:

@@ -18,7 +18,9 @@ from msctl.config.fields import (
     Section,
     bad_value,
     none_word,
+    number,
 )
+from msctl.config.forms import OFF
 
 _LONGEST_WINDOW = 3600
 
@@ -37,6 +39,7 @@ class BalancerConfig(Section):
     """Which instance gets the next request."""
 
     algorithm: Algorithm = Algorithm.ROUND_ROBIN
+    """The rule by which it is picked."""
     slow_start: SecondsOrZero = 5.0
     """Seconds over which a new instance grows into its full share."""
 
@@ -52,7 +55,7 @@ class BreakerConfig(Section):
     """Part of the calls in the window that must fail to open it."""
     minimum_calls: Count = 10
     """Calls in the window below which the rate means nothing."""
-    window: Annotated[Count, Field(le=_LONGEST_WINDOW)] = 10
+    window: Annotated[int, Field(ge=1, le=_LONGEST_WINDOW), BeforeValidator(number)] = 10
     """Seconds over which calls are counted."""
 
 
@@ -74,7 +77,9 @@ class LimitsConfig(Section):
 
     in_flight: Count = 1024
     """Requests under way, over all instances."""
-    per_instance: Annotated[Count | None, BeforeValidator(none_word)] = None
+    per_instance: Annotated[
+        Count | None, BeforeValidator(none_word, json_schema_input_type=Count | OFF)
+    ] = None
     """Requests under way at one instance; none for no limit."""
     queue: CountOrZero = 128
     """Requests that wait for a place; further ones are refused."""
@@ -95,7 +100,9 @@ class ScalingConfig(Section):
     """Seconds that the load must be above the target before instances are added."""
     down_after: SecondsOrZero = 30.0
     """Seconds that it must be below before instances are removed."""
-    idle: Annotated[Seconds | None, BeforeValidator(none_word)] = None
+    idle: Annotated[
+        Seconds | None, BeforeValidator(none_word, json_schema_input_type=Seconds | OFF)
+    ] = None
     """Seconds without any request after which the last instance is stopped too."""
 
     @model_validator(mode="after")

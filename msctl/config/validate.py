@@ -8,7 +8,8 @@ from pydantic_core import PydanticCustomError
 from msctl.config.contradictions import contradictions
 from msctl.config.messages import explain, problem_at, unknown_key
 from msctl.config.nodes import Steps, Table, faults_of, plain, pruned
-from msctl.config.service import COLLECT_CONTRADICTIONS, ServiceConfig, service_name
+from msctl.config.service import COLLECT_CONTRADICTIONS, ServiceConfig
+from msctl.config.values import service_name
 from msctl.errors import Problem
 
 M = TypeVar("M", bound=BaseModel)

@@ -212,3 +212,12 @@ def test_a_file_that_went_away_is_a_problem(tmp_path: Path) -> None:
     location = ConfigLocation(tmp_path, (tmp_path / "gone.yaml",))
     with pytest.raises(ConfigError, match=r"gone.yaml: does not exist"):
         load_fleet(location, {})
+
+
+def test_a_text_that_is_not_written_yet_counts_as_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "msctl.yaml"
+    write(tmp_path, {"more.yaml": "{name: b, port: 2}"})
+    text = "include: more.yaml\nservices: {a: {port: 1}}"
+    fleet = load_fleet(ConfigLocation(tmp_path, (file,)), {}, {file: text})
+    assert list(fleet.services) == ["a", "b"]
+    assert not file.exists()
