@@ -211,7 +211,7 @@ class Lives:
         )
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            program = self._program(service, environment)
+            program = self._program(instance, service, environment)
         except OSError as error:
             raise SpawnError(f"cannot make its data directory {data_dir}: {error}") from error
         except ValueError as error:
@@ -225,7 +225,7 @@ class Lives:
         )
 
     def _program(
-        self, service: ServiceConfig, environment: Mapping[str, str]
+        self, instance: str, service: ServiceConfig, environment: Mapping[str, str]
     ) -> AsgiProgram | tuple[str, ...]:
         if service.command is not None:
             return expand_command(service.command, environment)
@@ -236,6 +236,7 @@ class Lives:
             access_log=service.access_log,
             health_path=(check and check.path) or service.health_check_path,
             python=service.python,
+            imports=self.state.imports(instance),
             warm=service.start is StartMode.AUTO and service.python is None,
         )
 

@@ -38,6 +38,8 @@ class AsgiProgram:
     health_path: str
     python: str | None = None
     """Another interpreter; None is the daemon's own."""
+    imports: Path | None = None
+    """Where it writes which files it has imported."""
     warm: bool = False
     """Whether it may be forked from the template; else it is exec'd (contract.md, `start`)."""
 
@@ -45,6 +47,8 @@ class AsgiProgram:
     def arguments(self) -> tuple[str, ...]:
         """What asgi.py is told, behind the socket's descriptor."""
         flags = [flag for flag in ("factory", "access_log") if getattr(self, flag)]
+        if self.imports is not None:
+            flags.append(f"imports={self.imports}")
         return (self.app, self.health_path, *flags)
 
 

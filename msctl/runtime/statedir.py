@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from msctl.errors import MsctlError
+from msctl.runtime.statepaths import LOCK, LOGS, RUN_FILE, SOCKET, state_root
 
 SCHEMA_VERSION = 1
 
@@ -29,23 +30,28 @@ class StateDir:
 
     def __init__(self, root: Path, data_dir: Path | None = None) -> None:
         self.root = root
-        self.run_file = root / "run.json"
-        self.lock = root / "lock"
-        self.socket = root / "control.sock"
+        self.run_file = root / RUN_FILE
+        self.lock = root / LOCK
+        self.socket = root / SOCKET
         self.daemon_log = root / "daemon.log"
-        self.logs = root / "logs"
+        self.logs = root / LOGS
         self.access_log = root / "access.log"
         """Beside `logs`, not in it: there every file is an instance's."""
         self.data_root = data_dir or root / "data"
+        self._imports = root / "imports"
 
     @classmethod
-    def for_project(cls, project_dir: Path) -> Self:
-        """Return the state directory of the fleet in `project_dir`."""
-        return cls(project_dir / ".msctl")
+    def for_project(cls, project_dir: Path, project: str | None = None) -> Self:
+        """Return the state directory of the fleet in `project_dir`, or of one beside it."""
+        return cls(Path(state_root(os.fspath(project_dir), project)))
 
     def data(self, service: str) -> Path:
         """Return the private data directory of a service, kept between runs."""
         return self.data_root / service
+
+    def imports(self, instance: str) -> Path:
+        """Return where an instance writes which files it has imported, a line for each."""
+        return self._imports / instance
 
     def create(self) -> None:
         """Make the directory; raise MsctlError when the place cannot be written."""
@@ -53,6 +59,7 @@ class StateDir:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.root.chmod(0o700)
             self.logs.mkdir(exist_ok=True)
+            self._imports.mkdir(exist_ok=True)
             ignore = self.root / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n")

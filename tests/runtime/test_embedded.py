@@ -21,7 +21,11 @@ class Demanding(Microservice):
 def test_before_the_start_everything_is_stopped() -> None:
     orchestrator = MicroserviceOrchestrator()
     orchestrator.add_service(UserService())
-    orchestrator.add_service(ServiceConfig(name="cache", service_type=ServiceType.CACHE, port=6379))
+    orchestrator.add_service(
+        ServiceConfig(
+            name="cache", service_type=ServiceType.CACHE, port=6379, command="redis-server"
+        )
+    )
     assert orchestrator.get_service_status() == {
         "total_services": 2,
         "running_services": 0,

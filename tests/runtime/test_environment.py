@@ -16,7 +16,7 @@ FLEET = {
     config.name: config
     for config in (
         ServiceConfig(name="user-service", port=8001),
-        ServiceConfig(name="cache", port=6379, service_type="cache"),
+        ServiceConfig(name="cache", port=6379, service_type="cache", command="redis-server"),
         ServiceConfig(name="open", port=8003, host="0.0.0.0"),
         ServiceConfig(name="floating", port="auto"),
         ServiceConfig(name="mailer", service_type="worker", command="mail"),

@@ -57,7 +57,12 @@ def launched(
 def test_an_application_is_run_on_a_socket_of_its_own(tmp_path: Path) -> None:
     launch, probe = launched(tmp_path, api("a", app="shop:make", factory=True, access_log=True))
     assert launch.program == AsgiProgram(
-        app="shop:make", factory=True, access_log=True, health_path="/health", warm=True
+        app="shop:make",
+        factory=True,
+        access_log=True,
+        health_path="/health",
+        imports=tmp_path / ".msctl/imports/a-1",
+        warm=True,
     )
     assert launch.listener is not None
     assert launch.working_dir == tmp_path

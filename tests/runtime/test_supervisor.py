@@ -184,16 +184,6 @@ def test_a_variable_that_is_not_set_is_an_error_and_no_process_is_left(
     run_virtual(main())
 
 
-def test_a_port_that_nobody_draws_for_it_is_an_error(tmp_path: Path) -> None:
-    async def main() -> None:
-        cache = ServiceConfig(name="c", service_type="cache", port="auto", command="redis")
-        async with supervised(tmp_path, cache) as one:
-            await one.until("error", within=0.1)
-            assert "port: auto" in one.failure.reason
-
-    run_virtual(main())
-
-
 def test_an_internal_error_is_a_failure_of_this_instance_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
