@@ -3,9 +3,7 @@
 The names below are imported when they are first used, so that `import msctl` costs nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than a command may
 if TYPE_CHECKING:
     from msctl.config.models import ServiceConfig
     from msctl.core.balancer import LoadBalancer
@@ -94,6 +92,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     """Import a public name at its first use (PEP 562)."""
+    from importlib import import_module  # noqa: PLC0415 - for start-up time
+
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "__version__":

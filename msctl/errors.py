@@ -16,35 +16,20 @@ MsctlError
     └── ServiceError       the service itself answered with a status of 400 or above
 """
 
-from dataclasses import dataclass
-from pathlib import Path
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than a command may
+if TYPE_CHECKING:
+    from msctl.findings import Failure as Failure  # noqa: PLC0414 - exported
+    from msctl.findings import Problem as Problem  # noqa: PLC0414 - exported
 
 
 class MsctlError(Exception):
     """Root of all errors that msctl raises on purpose."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
-    """One thing that is wrong in a configuration file, and where."""
-
-    file: Path
-    line: int
-    """1-based; 0 when the problem belongs to the file as a whole."""
-    where: str
-    """The key's path, such as `services.order-service.port`; empty for the whole file."""
-    message: str
-
-    def __str__(self) -> str:
-        """Render as `file:line: where: message`, the form editors can jump to."""
-        place = f"{self.file}:{self.line}" if self.line else str(self.file)
-        return ": ".join(part for part in (place, self.where, self.message) if part)
-
-
 class ConfigError(MsctlError):
     """The configuration has problems: all that one run could find, in file order."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: "list[Problem]") -> None:
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))
 
@@ -78,21 +63,10 @@ class NoDaemon(MsctlError):
         super().__init__("no fleet is running here; start it with: msctl up")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why one service is not as it was wanted, with the evidence."""
-
-    service: str
-    instance: str | None
-    reason: str
-    logs: tuple[str, ...] = ()
-    """The last lines it wrote, oldest first."""
-
-
 class FleetError(MsctlError):
     """Services failed to start, stop or become healthy."""
 
-    def __init__(self, failures: list[Failure], message: str = "") -> None:
+    def __init__(self, failures: "list[Failure]", message: str = "") -> None:
         self.failures = failures
         super().__init__(message or "; ".join(f"{f.service}: {f.reason}" for f in failures))
 
@@ -156,3 +130,12 @@ class ServiceError(CallError):
         self.status = status
         self.body = body
         super().__init__(service, f"answered {status}: {body}")
+
+
+def __getattr__(name: str) -> object:
+    """Import what the exceptions carry when it is asked for: few commands need it."""
+    if name not in {"Failure", "Problem"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from msctl import findings  # noqa: PLC0415 - for start-up time, see above
+
+    return getattr(findings, name)

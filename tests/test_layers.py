@@ -11,13 +11,14 @@ LAYERS = [
     {"cli"},
     {"daemon"},
     {"control"},
+    {"render"},
     {"runtime"},
     {"proxy"},
     {"service"},
     {"client"},
     {"core"},
     {"config"},
-    {"errors", "model", "clock"},
+    {"errors", "findings", "exitcodes", "model", "clock"},
 ]
 PURE = {"asyncio", "time", "random", "socket", "os", "httpx", "subprocess", "fastapi", "uvicorn"}
 

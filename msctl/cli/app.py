@@ -1,26 +1,15 @@
-"""The typer app: every command's options, nothing of what the commands do."""
+"""The typer app: every command line, with help, completion and messages; for people."""
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
-from msctl.cli import (
-    breaker,
-    call,
-    events,
-    graph,
-    inspection,
-    lifecycle,
-    logs,
-    status,
-    stop,
-    streams,
-    up,
-)
-from msctl.cli.errors import Action, run
+from msctl.cli import breaker, doctor, grammar, graph, init, inspection, schema, streams, why
+from msctl.cli.guard import guarded
+from msctl.cli.options import Action, FileOption
+from msctl.cli.typed import Runner, add_command, deferred
 from msctl.errors import UsageError
 
 PROGRAM = "msctl"
@@ -36,12 +25,7 @@ def _show_version(value: bool) -> None:  # noqa: FBT001  typer's form of a callb
 
 def _globals(
     context: typer.Context,
-    file: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--file", "-f", metavar="PATH", help="Config file or directory; may be repeated."
-        ),
-    ] = None,
+    file: FileOption = None,
     *,
     _version: Annotated[
         bool,
@@ -49,11 +33,11 @@ def _globals(
     ] = False,
 ) -> None:
     """Run a fleet of services on this machine as if it were a cluster."""
-    context.obj = file or []
+    context.obj = [*map(str, file or ())]
 
 
-def build() -> typer.Typer:
-    """Return the app with all commands."""
+def build(runner: Runner = deferred) -> typer.Typer:
+    """Return the app with all commands; `runner` makes an action of one of the grammar's."""
     app = typer.Typer(
         name=PROGRAM,
         callback=_globals,
@@ -61,28 +45,23 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    app.command("up")(up.command)
-    app.command("status")(status.command)
-    app.command("ps", hidden=True)(status.command)
-    app.command("call")(call.command)
-    app.command("logs")(logs.command)
-    app.command("stop")(stop.command)
-    app.command("down", hidden=True)(stop.command)
-    app.command("start")(lifecycle.start)
-    app.command("restart")(lifecycle.restart)
-    app.command("wait")(lifecycle.wait)
-    app.command("events")(events.command)
+    for command in grammar.COMMANDS:
+        add_command(app, command, runner)
     app.add_typer(breaker.group(), name="breaker")
     app.command("validate")(inspection.validate)
     app.command("graph")(graph.command)
+    app.command("why")(why.command)
+    app.command("doctor")(doctor.command)
+    app.command("schema")(schema.command)
+    app.command("init")(init.command)
     app.command("version")(inspection.version)
     return app
 
 
-def parse(arguments: Sequence[str]) -> Action:
+def parse(arguments: Sequence[str], runner: Runner = deferred) -> Action:
     """Return what the command line asks for; raises UsageError when it asks for nothing known."""
     try:
-        outcome = build()(
+        outcome = build(runner)(
             args=list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False
         )
     except _UsageProblem as problem:
@@ -99,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action = parse(given)
         return action()
 
-    return run(carry_out)
+    return guarded(carry_out)
 
 
 def _explain(problem: Exception) -> str:

@@ -11,12 +11,11 @@ import typer
 
 from msctl.cli import streams
 from msctl.cli.completion import complete_breakers
-from msctl.cli.errors import Action, ExitCode
-from msctl.cli.options import FileOption, project_of
-from msctl.cli.outcome import stdout_width
-from msctl.cli.render.breaker_table import breaker_lines
-from msctl.cli.render.units import span
+from msctl.cli.options import Action, FileOption, project_of
 from msctl.errors import UsageError
+from msctl.exitcodes import ExitCode
+from msctl.render.breaker_table import breaker_lines
+from msctl.render.units import span
 
 _PATIENCE = 30.0  # seconds; only a daemon that was suspended takes that long
 
@@ -52,7 +51,7 @@ def table(
 ) -> Action | None:
     """Show the circuit breakers, or take them in hand."""
     if context.invoked_subcommand is not None:
-        context.obj = [*(context.obj or ()), *(file or ())]
+        context.obj = [*(context.obj or ()), *map(str, file or ())]
         return None
     project = project_of(context, file)
 
@@ -144,6 +143,6 @@ def _show(document: Mapping[str, Any], *, as_json: bool) -> int:
         streams.write(json.dumps(document, indent=2, ensure_ascii=False))
         return ExitCode.OK
     decorated = streams.is_decorated(sys.stdout)
-    for line in breaker_lines(document, width=stdout_width(), decorated=decorated):
+    for line in breaker_lines(document, width=streams.stdout_width(), decorated=decorated):
         streams.write(line)
     return ExitCode.OK

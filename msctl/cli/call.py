@@ -1,136 +1,109 @@
 """`msctl call`: one request through balancer and breaker."""
 
-import math
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from time import monotonic
 
 from msctl.cli import streams
+from msctl.cli.argv import Invocation
 from msctl.cli.call_output import Sink, open_sink
 from msctl.cli.call_request import CallRequest, build_request
 from msctl.cli.call_verdict import exit_code, is_refusal, refusal_message
-from msctl.cli.completion import complete_services
-from msctl.cli.errors import Action, ExitCode, complain, warn
-from msctl.cli.options import FileOption, TimeoutOption, project_of
+from msctl.cli.messages import complain, warn
 from msctl.cli.project import Project, names_or_none
-from msctl.client import Exchange, ResponseHead
-from msctl.clock import SystemClock
-from msctl.config.naming import nearest_service
-from msctl.errors import CallTimeout, MsctlError, UnknownService
+from msctl.client.connection import connect
+from msctl.client.exchange import Exchange
+from msctl.client.response import ResponseHead
+from msctl.errors import CallTimeout, MsctlError, UnknownService, UsageError
+from msctl.exitcodes import ExitCode
 
 _GRACE = 1.0
 """Seconds beyond `--timeout` that the router gets to say so itself."""
 _REASON = "x-msctl-reason"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOptions:
-    """How to send the request and what to do with the answer; `timeout` in seconds."""
-
-    include: bool = False
-    output: Path | None = None
-    timeout: float | None = None
-    no_fail: bool = False
-    verbose: bool = False
-
-
-def command(
-    context: typer.Context,
-    service: Annotated[str, typer.Argument(autocompletion=complete_services, help="Whom to call.")],
-    method: Annotated[str, typer.Argument(help="GET, POST, ...")],
-    path: Annotated[str, typer.Argument(help="The path, with a query or without.")],
-    body: Annotated[
-        str | None, typer.Argument(help="JSON text, @FILE, or - for stdin.", show_default=False)
-    ] = None,
-    *,
-    header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", metavar="'K: V'", help="A header field.")
-    ] = None,
-    query: Annotated[
-        list[str] | None, typer.Option("--query", "-q", metavar="K=V", help="A query parameter.")
-    ] = None,
-    include: Annotated[
-        bool, typer.Option("--include", "-i", help="Print status line and headers too.")
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the body there.")
-    ] = None,
-    timeout: TimeoutOption = None,
-    instance: Annotated[
-        str | None, typer.Option("--instance", metavar="ID", help="This instance and no other.")
-    ] = None,
-    no_fail: Annotated[
-        bool, typer.Option("--no-fail", help="Exit 0 for a service's error status too.")
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say who answered, and how fast.")
-    ] = False,
-    file: FileOption = None,
-) -> Action:
-    """Send one request to a service and print the response's body."""
-    project = project_of(context, file)
-    request = build_request(service, method, path, body, headers=header or (), query=query or ())
-    request = request.routed(instance=instance, milliseconds=_milliseconds(timeout))
-    options = CallOptions(
-        include=include,
-        output=None if output == Path("-") else output,
-        timeout=timeout,
-        no_fail=no_fail,
-        verbose=verbose,
+def run(project: Project, invocation: Invocation) -> int:
+    """Send the request and print the response; return the exit code."""
+    service, method, path = (str(invocation.text(name)) for name in ("service", "method", "path"))
+    request = build_request(
+        service,
+        method,
+        path,
+        invocation.text("body"),
+        headers=invocation.texts("header"),
+        query=invocation.texts("query"),
     )
-    return lambda: Call(project, request, options).run()
+    timeout = invocation.seconds("timeout")
+    milliseconds = None if timeout is None else max(1, int(-(-timeout * 1000 // 1)))
+    request.route(instance=invocation.text("instance"), milliseconds=milliseconds)
+    if invocation.flag("each"):
+        return _each(project, request, invocation)
+    return Call(project, request, invocation).run()
 
 
-def _milliseconds(timeout: float | None) -> int | None:
-    return None if timeout is None else max(1, math.ceil(timeout * 1000))
+def _each(project: Project, request: CallRequest, invocation: Invocation) -> int:
+    """Make a request of each line of stdin."""
+    from msctl.cli.each import call_each, request_maker  # noqa: PLC0415 - for start-up time
+
+    parallel = invocation.count("parallel")
+    if parallel == 0:
+        raise UsageError("--parallel 0: give 1 or more")
+    fields = request.header_fields(b"", last=False)
+    return call_each(
+        lambda: connect(project.socket),
+        request.method,
+        request_maker(request.method, request.target, fields),
+        parallel=parallel or 1,
+        no_fail=invocation.flag("no_fail"),
+    )
 
 
 class Call:
     """One request, from sending it to the exit code."""
 
-    def __init__(self, project: Project, request: CallRequest, options: CallOptions) -> None:
+    def __init__(self, project: Project, request: CallRequest, options: Invocation) -> None:
         self._project = project
         self._request = request
-        self._options = options
-        self._clock = SystemClock()
+        self._timeout = options.seconds("timeout")
+        self._include = options.flag("include")
+        self._no_fail = options.flag("no_fail")
+        self._verbose = options.flag("verbose")
+        output = options.text("output")
+        self._output = None if output == "-" else output
 
     def run(self) -> int:
         """Carry it out; raises NoDaemon, CallTimeout, UnknownService, MsctlError."""
         request = self._request
-        client = self._project.client
         body = request.read_body()
         if request.doubtful:
             warn("BODY is not JSON; it is sent as it is")
-        began = self._clock.now()
+        began = monotonic()
         with (
-            open_sink(self._options.output) as sink,
-            client.open(request.method, request.target, request.header_fields(body), body) as call,
+            open_sink(self._output) as sink,
+            Exchange(connect(self._project.socket), request.method) as call,
         ):
+            call.start(request.method, request.target, request.header_fields(body), body)
             head = self._wait_for_head(call, began)
-            if self._options.verbose:
-                self._say_routing(head, self._clock.now() - began)
+            if self._verbose:
+                self._say_routing(head, monotonic() - began)
             return self._finish(call, head, sink)
 
     def _wait_for_head(self, call: Exchange, began: float) -> ResponseHead:
-        limit = self._options.timeout
+        limit = self._timeout
         while call.head is None:
-            left = None if limit is None else began + limit + _GRACE - self._clock.now()
+            left = None if limit is None else began + limit + _GRACE - monotonic()
             if left is not None and left <= 0:
                 raise CallTimeout(self._request.service, limit or 0)
-            if call in streams.wait([call], left, watch_stdout=self._options.output is None):
+            if call in streams.wait([call], left, watch_stdout=self._output is None):
                 self._fill(call)
         return call.head
 
     def _finish(self, call: Exchange, head: ResponseHead, sink: Sink) -> int:
         reason = head.header(_REASON)
-        code = exit_code(head.status, reason, no_fail=self._options.no_fail)
-        if is_refusal(code) and not self._options.include:
+        code = exit_code(head.status, reason, no_fail=self._no_fail)
+        if is_refusal(code) and not self._include:
             sink.give_up()
             self._explain(reason, b"".join(call.read_body()))
             return code
-        sink.begin(head, include=self._options.include)
+        sink.begin(head, include=self._include)
         self._relay(call, sink)
         sink.end()
         if code != ExitCode.OK:
@@ -144,7 +117,7 @@ class Call:
 
     def _relay(self, call: Exchange, sink: Sink) -> None:
         """Pass the body on as it comes; end at once when nobody reads it any more."""
-        watched = self._options.output is None
+        watched = self._output is None
         while True:
             if piece := call.take():
                 sink.write(piece)
@@ -164,6 +137,8 @@ class Call:
     def _explain(self, reason: str | None, body: bytes) -> None:
         service = self._request.service
         if reason == "unknown_service":
+            from msctl.config.naming import nearest_service  # noqa: PLC0415 - for start-up time
+
             raise UnknownService(service, nearest_service(service, names_or_none(self._project)))
         complain(refusal_message(service, reason or "", body))
 

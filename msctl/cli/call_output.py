@@ -1,65 +1,73 @@
 """Where a response goes: byte for byte into a pipe or file, readable on a terminal."""
 
-import json
 import os
+import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO, Protocol
 
 from msctl.cli import streams
-from msctl.client import ResponseHead
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than a command may
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import BinaryIO, Self
+
+    from msctl.client.response import ResponseHead
 
 _PRETTY_LIMIT = 4 << 20  # bytes; a longer document is not read by a person
 _JSON = "application/json"
 
 
-class Sink(Protocol):
-    """Takes a response."""
+def open_sink(path: str | None) -> "Sink":
+    """Open the output before the request is sent: a bad file must not cost a POST."""
+    if path is None:
+        return TerminalSink() if sys.stdout.isatty() else StreamSink(sys.stdout.buffer)
+    is_new = not os.path.exists(path)
+    # No truncation yet: an old file is kept until there is an answer.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    return FileSink(os.fdopen(descriptor, "wb", buffering=0), path, is_new=is_new)
 
-    def begin(self, head: ResponseHead, *, include: bool) -> None:
+
+class Sink:
+    """Takes a response; the base of the three, which does nothing."""
+
+    def __enter__(self) -> "Self":
+        """Use it as a context: leaving closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: "TracebackType | None",
+    ) -> None:
+        """Close it; after an error nothing more comes."""
+        if error is not None:
+            self.give_up()
+        self.close()
+
+    def begin(self, head: "ResponseHead", *, include: bool) -> None:
         """Take the head, to be shown with `include`."""
-        ...
 
     def write(self, piece: bytes) -> None:
         """Take a piece of the body."""
-        ...
 
     def end(self) -> None:
         """Finish: the body is complete."""
-        ...
 
     def give_up(self) -> None:
         """Drop it: there is nothing to write after all."""
-        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
 
 
-@contextmanager
-def open_sink(path: Path | None) -> Iterator[Sink]:
-    """Open the output before the request is sent: a bad file must not cost a POST."""
-    if path is None:
-        yield TerminalSink() if sys.stdout.isatty() else StreamSink(sys.stdout.buffer)
-        return
-    is_new = not path.exists()
-    # No truncation yet: an old file is kept until there is an answer.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    with os.fdopen(descriptor, "wb", buffering=0) as file:
-        sink = FileSink(file, path, is_new=is_new)
-        try:
-            yield sink
-        except BaseException:
-            sink.give_up()
-            raise
-
-
-class StreamSink:
+class StreamSink(Sink):
     """Bytes as they come, each piece at once."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: "BinaryIO") -> None:
         self._stream = stream
 
-    def begin(self, head: ResponseHead, *, include: bool) -> None:
+    def begin(self, head: "ResponseHead", *, include: bool) -> None:
         """Write the head as HTTP has it."""
         if include:
             self.write(head_text(head, "\r\n").encode("latin-1", "replace"))
@@ -69,26 +77,20 @@ class StreamSink:
         self._stream.write(piece)
         self._stream.flush()
 
-    def end(self) -> None:
-        """Nothing is held back."""
-
-    def give_up(self) -> None:
-        """Nothing was written."""
-
 
 class FileSink(StreamSink):
     """A file that is emptied only when the response arrives."""
 
-    def __init__(self, file: BinaryIO, path: Path, *, is_new: bool) -> None:
+    def __init__(self, file: "BinaryIO", path: str, *, is_new: bool) -> None:
         super().__init__(file)
         self._path = path
         self._is_new = is_new
         self._begun = False
 
-    def begin(self, head: ResponseHead, *, include: bool) -> None:
+    def begin(self, head: "ResponseHead", *, include: bool) -> None:
         """Empty the file."""
         self._begun = True
-        if self._path.is_file():  # not a device or a pipe
+        if stat.S_ISREG(os.fstat(self._stream.fileno()).st_mode):  # not a device or a pipe
             self._stream.truncate(0)
         super().begin(head, include=include)
 
@@ -99,15 +101,22 @@ class FileSink(StreamSink):
             while rest:
                 rest = rest[self._stream.write(rest) :]
         except OSError as error:
-            raise OSError(error.errno, error.strerror, os.fspath(self._path)) from None
+            raise OSError(error.errno, error.strerror, self._path) from None
 
     def give_up(self) -> None:
         """Remove the file if it did not exist before."""
         if self._is_new and not self._begun:
-            self._path.unlink(missing_ok=True)
+            try:
+                os.unlink(self._path)
+            except FileNotFoundError:
+                return
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
 
 
-class TerminalSink:
+class TerminalSink(Sink):
     """Text for a person: JSON set out and coloured, no bytes that upset the terminal."""
 
     def __init__(self) -> None:
@@ -115,7 +124,7 @@ class TerminalSink:
         self._binary = False
         self._last = b"\n"
 
-    def begin(self, head: ResponseHead, *, include: bool) -> None:
+    def begin(self, head: "ResponseHead", *, include: bool) -> None:
         """Write the head, and hold a JSON body back until it is complete."""
         if include:
             streams.write(head_text(head, "\n").rstrip("\n") + "\n")
@@ -141,17 +150,16 @@ class TerminalSink:
             sys.stdout.write("\n")
         streams.flush()
 
-    def give_up(self) -> None:
-        """Nothing was written."""
-
     def _show_json(self, body: bytes) -> None:
+        # Imported here for start-up time: only a person at a terminal needs it.
+        import json  # noqa: PLC0415
+
         try:
             text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
         except ValueError:
             self._show(body)
             return
         if streams.is_decorated(sys.stdout):
-            # Imported here for start-up time: only a person at a terminal needs colour.
             from rich.console import Console  # noqa: PLC0415
             from rich.highlighter import JSONHighlighter  # noqa: PLC0415
 
@@ -172,7 +180,7 @@ class TerminalSink:
             streams.flush()
 
 
-def head_text(head: ResponseHead, end: str) -> str:
+def head_text(head: "ResponseHead", end: str) -> str:
     """Return status line and header fields, with the empty line after them."""
     lines = [f"{head.version} {head.status} {head.reason}".rstrip()]
     lines += [f"{name}: {value}" for name, value in head.headers]

@@ -1,25 +1,22 @@
 """The request of `msctl call`, from its arguments."""
 
-import json
-import mimetypes
 import os
-import re
-import select
 import stat
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import Enum, auto
-from typing import Self
-from urllib.parse import quote, urlencode
 
-from msctl.client import StreamedBody
+from msctl.cli import plain
+from msctl.client.exchange import StreamedBody
 from msctl.errors import UsageError
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than a command may
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Header = tuple[str, str]
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_TOKEN = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # noqa: S105
+"""The characters of a token (RFC 9110 §5.6.2)."""
+_NOT_IN_VALUE = frozenset(map(chr, [*range(9), *range(10, 32), 127]))
 _PATH_SAFE = "/?%:@!$&'()*+,;=-._~"
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _JSON = "application/json"
@@ -28,73 +25,79 @@ _PIECE = 1 << 16
 _END_TIMEOUT = 50  # milliseconds in which the end of a short input usually shows
 
 
-class BodySource(Enum):
+class BodySource:
     """Where the body comes from."""
 
-    NONE = auto()
-    TEXT = auto()
-    FILE = auto()
-    STDIN = auto()
+    NONE = "none"
+    TEXT = "text"
+    FILE = "file"
+    STDIN = "stdin"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRequest:
     """What is sent; the body is read only when it is."""
 
-    service: str
-    method: str
-    target: str
-    headers: tuple[Header, ...]
-    source: BodySource
-    content: str = ""
-    """The text, or the file's name."""
+    def __init__(
+        self,
+        *,
+        service: str,
+        method: str,
+        target: str,
+        headers: tuple[Header, ...],
+        source: str,
+        content: str = "",
+    ) -> None:
+        self.service = service
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.source = source
+        self.content = content
+        """The text, or the file's name."""
 
-    def routed(self, *, instance: str | None, milliseconds: int | None) -> Self:
-        """Return the request with what only the router reads."""
-        extra: list[Header] = []
+    def route(self, *, instance: str | None, milliseconds: int | None) -> None:
+        """Add what only the router reads; raises UsageError."""
         if instance is not None:
-            if not _TOKEN.fullmatch(instance):
+            if not _is_token(instance):
                 raise UsageError(f"--instance {instance}: give an id such as {self.service}-1")
-            extra.append(("X-Msctl-Instance", instance))
+            self.headers += (("X-Msctl-Instance", instance),)
         if milliseconds is not None:
-            extra.append(("X-Msctl-Deadline-Ms", str(milliseconds)))
-        return replace(self, headers=(*self.headers, *extra))
+            self.headers += (("X-Msctl-Deadline-Ms", str(milliseconds)),)
 
     @property
     def doubtful(self) -> bool:
         """Whether the body is a text that claims to be JSON and is not."""
-        if self.source is not BodySource.TEXT or self._has("content-type"):
+        if self.source != BodySource.TEXT or self._has("content-type"):
             return False
-        try:
-            json.loads(self.content)
-        except ValueError:
-            return True
-        return False
+        return not plain.is_json(self.content)
 
     def read_body(self) -> bytes | StreamedBody | None:
         """Return the body; raises UsageError for a file that cannot be read."""
-        match self.source:
-            case BodySource.NONE:
-                return None
-            case BodySource.TEXT:
-                return self.content.encode("utf-8", "surrogateescape")
-            case BodySource.FILE:
-                return _from_descriptor(_open(self.content))
-            case BodySource.STDIN:
-                return _from_descriptor(_STDIN)
+        if self.source == BodySource.TEXT:
+            return self.content.encode("utf-8", "surrogateescape")
+        if self.source == BodySource.FILE:
+            return _from_descriptor(_open(self.content))
+        return _from_descriptor(_STDIN) if self.source == BodySource.STDIN else None
 
-    def header_fields(self, body: bytes | StreamedBody | None) -> list[Header]:
-        """Return the header fields, the usual ones added where the user gave none."""
+    def header_fields(
+        self, body: bytes | StreamedBody | None, *, last: bool = True
+    ) -> list[Header]:
+        """Return the header fields, the usual ones added where the user gave none.
+
+        `last` says that no other request follows on the connection.
+        """
         usual = [("Accept", "*/*"), ("User-Agent", "msctl"), ("Host", "localhost")]
         if body is not None:
             usual.append(("Content-Type", self._content_type()))
-        return [*(field for field in usual if not self._has(field[0].lower())), *self.headers]
+        missing = [field for field in usual if not self._has(field[0].lower())]
+        closing = [("Connection", "close")] if last else []
+        return [*closing, *missing, *self.headers]
 
     def _has(self, name: str) -> bool:
         return any(key.lower() == name for key, _ in self.headers)
 
     def _content_type(self) -> str:
-        guess = mimetypes.guess_type(self.content)[0] if self.source is BodySource.FILE else None
+        guess = plain.content_type(self.content) if self.source == BodySource.FILE else None
         return guess or _JSON
 
 
@@ -104,11 +107,11 @@ def build_request(
     path: str,
     body: str | None,
     *,
-    headers: Sequence[str],
-    query: Sequence[str],
+    headers: "Sequence[str]",
+    query: "Sequence[str]",
 ) -> CallRequest:
     """Check the arguments; raises UsageError."""
-    if not _TOKEN.fullmatch(method):
+    if not _is_token(method):
         raise UsageError(f"{method!r} is not an HTTP method")
     source, content = _source(method.upper(), body)
     return CallRequest(
@@ -121,27 +124,31 @@ def build_request(
     )
 
 
-def _target(service: str, path: str, query: Sequence[str]) -> str:
+def _is_token(text: str) -> bool:
+    return bool(text) and not text.strip(_TOKEN)
+
+
+def _target(service: str, path: str, query: "Sequence[str]") -> str:
     rooted = path if path.startswith("/") else f"/{path}"
-    target = f"/call/{quote(service, safe='')}{quote(rooted, safe=_PATH_SAFE)}"
+    target = f"/call/{plain.quote(service, '')}{plain.quote(rooted, _PATH_SAFE)}"
     pairs = [pair.partition("=") for pair in query]
     if bad := [key for key, equals, _ in pairs if not equals]:
         raise UsageError(f"--query {bad[0]}: give it as K=V")
     if pairs:
         joint = "&" if "?" in rooted else "?"
-        target += joint + urlencode([(key, value) for key, _, value in pairs])
+        target += joint + plain.urlencode([(key, value) for key, _, value in pairs])
     return target
 
 
 def _header(text: str) -> Header:
     name, colon, value = text.partition(":")
     value = value.strip()
-    if not (colon and _TOKEN.fullmatch(name) and _VALUE.fullmatch(value)):
+    if not (colon and _is_token(name) and _NOT_IN_VALUE.isdisjoint(value)):
         raise UsageError(f"--header {text!r}: give it as 'Name: value'")
     return name, value
 
 
-def _source(method: str, body: str | None) -> tuple[BodySource, str]:
+def _source(method: str, body: str | None) -> tuple[str, str]:
     if body is None:
         piped = method in _WITH_BODY and _stdin_has_data()
         return (BodySource.STDIN if piped else BodySource.NONE), ""
@@ -180,11 +187,17 @@ def _from_descriptor(descriptor: int) -> bytes | StreamedBody | None:
     beginning = os.read(descriptor, _PIECE)
     if not beginning:
         return None
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN)
-    if poller.poll(_END_TIMEOUT):
+    if _is_readable(descriptor):
         more = os.read(descriptor, _PIECE)
         if not more:
             return beginning  # all of it: sent with its length, and it can be retried
         beginning += more
     return StreamedBody(descriptor, None, beginning)
+
+
+def _is_readable(descriptor: int) -> bool:
+    from select import POLLIN, poll  # noqa: PLC0415 - for start-up time: most calls have no body
+
+    poller = poll()
+    poller.register(descriptor, POLLIN)
+    return bool(poller.poll(_END_TIMEOUT))

@@ -1,9 +1,10 @@
 """What an answer means for the exit code of `call` (contract.md, Exit codes)."""
 
-import json
-from typing import Any
+from msctl.exitcodes import ExitCode
 
-from msctl.cli.errors import ExitCode
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than a command may
+if TYPE_CHECKING:
+    from typing import Any
 
 _ERROR = 400
 _REFUSALS = {
@@ -23,14 +24,14 @@ _WORDS = {
 }
 
 
-def exit_code(status: int, reason: str | None, *, no_fail: bool) -> ExitCode:
+def exit_code(status: int, reason: str | None, *, no_fail: bool) -> int:
     """Return the exit code; `reason` is the router's, None when the service itself answered."""
     if reason in _REFUSALS:
         return _REFUSALS[reason]
     return ExitCode.OK if status < _ERROR or no_fail else ExitCode.ANSWERED_ERROR
 
 
-def is_refusal(code: ExitCode) -> bool:
+def is_refusal(code: int) -> bool:
     """Whether the router gave no instance's answer, so that there is no body to print."""
     return code in _REFUSALS.values()
 
@@ -44,7 +45,9 @@ def refusal_message(service: str, reason: str, body: bytes) -> str:
     return f"{message}; see: msctl status {service}"
 
 
-def _problem(body: bytes) -> dict[str, Any]:
+def _problem(body: bytes) -> "dict[str, Any]":
+    import json  # noqa: PLC0415 - for start-up time: only a refused call needs it
+
     try:
         problem = json.loads(body)
     except ValueError:

@@ -1,6 +1,5 @@
 """Service names for the shell's completion: quick, and silent whatever is wrong."""
 
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -29,8 +28,8 @@ def complete_breakers(context: typer.Context, incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-def _files(context: typer.Context) -> list[Path]:
+def _files(context: typer.Context) -> list[str]:
     chain: list[Any] = [context]
     while (parent := chain[0].parent) is not None:
         chain.insert(0, parent)
-    return [Path(file) for link in chain for file in link.params.get("file") or ()]
+    return [str(file) for link in chain for file in link.params.get("file") or ()]

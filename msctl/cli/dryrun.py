@@ -4,11 +4,10 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from msctl.cli import streams
-from msctl.cli.outcome import stdout_width
-from msctl.cli.render.table import Cell, Column, layout
 from msctl.config.models import Condition, FleetConfig, ServiceConfig
 from msctl.config.naming import check_services
 from msctl.core.plan import DependencyGraph
+from msctl.render.table import Cell, Column, layout
 
 _COLUMNS = (
     Column("STEP", right=True),
@@ -42,7 +41,7 @@ def print_plan(
         for step, name in enumerate(chosen, start=1)
     ]
     decorated = streams.is_decorated(sys.stdout)
-    for line in layout(_COLUMNS, rows, width=stdout_width(), decorated=decorated):
+    for line in layout(_COLUMNS, rows, width=streams.stdout_width(), decorated=decorated):
         streams.write(line)
 
 

@@ -2,21 +2,21 @@
 
 import json
 import os
-import socket
+from _socket import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from msctl.cli.errors import ExitCode
 from msctl.client.fanout import Answered, FanOut, Unanswered
 from msctl.client.response import ResponseHead
+from msctl.exitcodes import ExitCode
 
 _PIECE: Final = 1 << 18
 _ERROR: Final = 400
 _REASON: Final = "x-msctl-reason"
 _STDOUT_PIECE: Final = 1 << 16
 
-Connect = Callable[[], socket.socket]
+Connect = Callable[[], socket]
 
 
 class Lines:

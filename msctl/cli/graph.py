@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from msctl.cli import streams
-from msctl.cli.errors import Action, ExitCode
-from msctl.cli.options import FileOption, ServicesArgument, project_of
+from msctl.cli.options import Action, FileOption, ServicesArgument, project_of
 from msctl.cli.project import Project
-from msctl.cli.render.graph_text import ASCII, FORMATS, GraphNode
 from msctl.config.naming import check_services
+from msctl.exitcodes import ExitCode
+from msctl.render.graph_text import ASCII, FORMATS, GraphNode
 
 
 class GraphFormat(StrEnum):

@@ -6,9 +6,9 @@ from pathlib import Path
 import typer
 
 from msctl.cli import streams
-from msctl.cli.errors import Action, ExitCode
-from msctl.cli.options import FileOption, project_of
+from msctl.cli.options import Action, FileOption, project_of
 from msctl.cli.project import Project
+from msctl.exitcodes import ExitCode
 
 
 def validate(context: typer.Context, *, file: FileOption = None) -> Action:

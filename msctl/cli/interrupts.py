@@ -1,14 +1,19 @@
-"""Ctrl-C and SIGTERM as events that a loop can wait for."""
+"""Ctrl-C and SIGTERM as events that a loop can wait for.
 
+`_signal` is `signal` without its enums, which take longer to import than a command may.
+"""
+
+import _signal  # type: ignore[import-not-found]
 import os
-import signal
-from types import FrameType, TracebackType
-from typing import Self
 
-SIGNAL_BASE = 128
-"""A shell's exit status of a program ended by a signal is this plus its number."""
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than a command may
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Self
 
-_NOTED = (signal.SIGINT, signal.SIGTERM)
+SIGINT: int = _signal.SIGINT
+SIGTERM: int = _signal.SIGTERM
+SIGWINCH: int = _signal.SIGWINCH
 
 
 class Terminated(BaseException):
@@ -18,35 +23,40 @@ class Terminated(BaseException):
 def raise_on_sigterm() -> None:
     """Let SIGTERM unwind the program, so that what is open gets closed."""
 
-    def terminate(_number: int, _frame: FrameType | None) -> None:
+    def terminate(_number: int, _frame: "FrameType | None") -> None:
         raise Terminated
 
-    signal.signal(signal.SIGTERM, terminate)
+    _signal.signal(SIGTERM, terminate)
 
 
 class Interrupts:
-    """While entered, SIGINT and SIGTERM are only noted: wait for `fileno()`, then `take`."""
+    """While entered, these signals are only noted: wait for `fileno()`, then `take`."""
 
-    def __enter__(self) -> Self:
+    ENDING = (SIGINT, SIGTERM)
+
+    def __init__(self, *numbers: int) -> None:
+        self._numbers = numbers
+
+    def __enter__(self) -> "Self":
         """Start noting."""
         self._read, write = os.pipe()
         self._write = write
         for descriptor in (self._read, write):
             os.set_blocking(descriptor, False)
-        self._previous_fd = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        self._previous = {number: signal.signal(number, _note) for number in _NOTED}
+        self._previous_fd = _signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        self._previous = {number: _signal.signal(number, _note) for number in self._numbers}
         return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        trace: "TracebackType | None",
     ) -> None:
         """Give the signals back their earlier meaning."""
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._previous_fd)
+            _signal.signal(number, handler)
+        _signal.set_wakeup_fd(self._previous_fd)
         os.close(self._read)
         os.close(self._write)
 
@@ -54,13 +64,13 @@ class Interrupts:
         """Return the descriptor that is readable once a signal has arrived."""
         return self._read
 
-    def take(self) -> list[signal.Signals]:
-        """Return the signals that arrived since the last call."""
+    def take(self) -> list[int]:
+        """Return the numbers of the signals that arrived since the last call."""
         try:
-            return [signal.Signals(n) for n in os.read(self._read, 64) if n in {*_NOTED}]
+            return [number for number in os.read(self._read, 64) if number in self._numbers]
         except BlockingIOError:
             return []
 
 
-def _note(_number: int, _frame: FrameType | None) -> None:
+def _note(_number: int, _frame: "FrameType | None") -> None:
     """Do nothing: the wake-up descriptor has the number already."""

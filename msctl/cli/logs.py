@@ -1,27 +1,26 @@
-"""`msctl logs`: what the services wrote, with or without a daemon."""
+"""`msctl logs`: what the services wrote, with or without a daemon.
+
+It reads the files itself: that needs no daemon, and a daemon has better things to do.
+"""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+import sys
 from itertools import islice
-from typing import Annotated
-
-import typer
 
 from msctl.cli import streams
-from msctl.cli.errors import Action, ExitCode
-from msctl.cli.options import LongFileOption, ServicesArgument, project_of
+from msctl.cli.argv import Invocation
 from msctl.cli.project import Project
-from msctl.cli.render.log_text import LogPrinter
-from msctl.cli.render.units import moment
-from msctl.clock import SystemClock, timestamp
-from msctl.config.naming import check_services
 from msctl.errors import MsctlError, UsageError
+from msctl.exitcodes import ExitCode
+from msctl.render.log_text import LogText
 from msctl.runtime.logfiles import find
 from msctl.runtime.logfollower import LogFollower
 from msctl.runtime.logline import LogLine, service_of
 from msctl.runtime.logreader import read_logs
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than a command may
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 _POLL = 0.06  # seconds
 _FOLLOWED_BEFORE = 10
@@ -29,45 +28,40 @@ _FOLLOWED_BEFORE = 10
 _BATCH = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogOptions:
-    """Which lines; `since` is a time as the log files have it."""
-
-    services: tuple[str, ...] = ()
-    follow: bool = False
-    count: int | None = None
-    since: str | None = None
-
-
-def command(
-    context: typer.Context,
-    services: ServicesArgument = None,
-    *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
-    lines: Annotated[
-        int | None, typer.Option("--lines", "-n", metavar="N", min=0, help="Only the last N lines.")
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="TIME", help="Not older than this: 5m, 1h30m or a date."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    no_prefix: Annotated[bool, typer.Option("--no-prefix", help="The bare lines.")] = False,
-    timestamps: Annotated[bool, typer.Option("--timestamps", "-t", help="Times, in UTC.")] = False,
-    file: LongFileOption = None,
-) -> Action:
-    """Show the logs of services, merged by time."""
-    project = project_of(context, file)
-    options = LogOptions(
-        services=tuple(services or ()), follow=follow, count=lines, since=_since(since)
+def run(project: Project, options: Invocation) -> int:
+    """Show the lines that are asked for; return the exit code."""
+    names = options.texts("services")
+    since = _since(options.text("since"))
+    text = LogText(
+        json=options.flag("as_json"),
+        prefix=not options.flag("no_prefix"),
+        timestamps=options.flag("timestamps"),
+        decorated=streams.is_decorated(sys.stdout),
     )
-    printer = LogPrinter(json=as_json, prefix=not no_prefix, timestamps=timestamps)
-    return lambda: _logs(project, options, printer)
+    _check_names(project, names)
+    text.expect(files.instance for files in find(project.logs, names))
+    count = options.count("lines")
+    if options.flag("follow"):
+        return _follow(project, names, text, count=count, since=since)
+    if not _show_all(read_logs(project.logs, names, count=count, since=since), text):
+        streams.say("no log lines")
+    return ExitCode.OK
+
+
+def show(lines: "Iterable[LogLine]", text: LogText) -> None:
+    """Write the lines and bring them out."""
+    if written := "".join(f"{text.text(line)}\n" for line in lines):
+        sys.stdout.write(written)
+        streams.flush()
 
 
 def _since(text: str | None) -> str | None:
     if text is None:
         return None
+    # Imported here for start-up time: few ask for it.
+    from msctl.clock import SystemClock, timestamp  # noqa: PLC0415
+    from msctl.render.units import moment  # noqa: PLC0415
+
     if (seconds := moment(text, SystemClock().wall())) is None:
         raise UsageError(
             f"--since {text}: give a duration such as 5m, or a date such as 2026-01-31"
@@ -75,55 +69,49 @@ def _since(text: str | None) -> str | None:
     return timestamp(seconds)
 
 
-def _logs(project: Project, options: LogOptions, printer: LogPrinter) -> int:
-    directory = project.state.logs
-    _check_names(project, options.services)
-    printer.expect(files.instance for files in find(directory, options.services))
-    if options.follow:
-        return _follow(project, options, printer)
-    lines = read_logs(directory, options.services, count=options.count, since=options.since)
-    if not _show(lines, printer):
-        streams.say("no log lines")
-    return ExitCode.OK
-
-
-def _follow(project: Project, options: LogOptions, printer: LogPrinter) -> int:
-    count = options.count
-    if count is None and options.since is None:
+def _follow(
+    project: Project,
+    names: tuple[str, ...],
+    text: LogText,
+    *,
+    count: int | None,
+    since: str | None,
+) -> int:
+    if count is None and since is None:
         count = _FOLLOWED_BEFORE
-    directory, names = project.state.logs, options.services
     alive = _liveness(project)
-    with LogFollower(directory, names) as follower:
-        kept = read_logs(directory, names, count=count, since=options.since, limits=follower.limits)
-        _show(kept, printer)
+    with LogFollower(project.logs, names) as follower:
+        kept = read_logs(project.logs, names, count=count, since=since, limits=follower.limits)
+        _show_all(kept, text)
         while True:
             going_on = alive()  # asked before the last look, so that no last line is missed
-            printer.show(follower.poll())
+            show(follower.poll(), text)
             if not going_on:
                 return ExitCode.OK
             streams.wait(seconds=_POLL, watch_stdout=True)
 
 
-def _show(lines: Iterator[LogLine], printer: LogPrinter) -> bool:
+def _show_all(lines: "Iterator[LogLine]", text: LogText) -> bool:
     shown = False
     while batch := list(islice(lines, _BATCH)):
-        printer.show(batch)
+        show(batch, text)
         shown = True
     return shown
 
 
-def _liveness(project: Project) -> Callable[[], bool]:
+def _liveness(project: Project) -> "Callable[[], bool]":
     """Return a function that says cheaply whether the daemon of now is still there."""
     pid = project.running_pid()
 
     def alive() -> bool:
         if pid is None or project.running_pid() != pid:
             return False
-        with suppress(PermissionError):
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                return False
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
         return True
 
     return alive
@@ -131,11 +119,13 @@ def _liveness(project: Project) -> Callable[[], bool]:
 
 def _check_names(project: Project, names: tuple[str, ...]) -> None:
     """Raise UnknownService for a name that neither the logs nor the fleet know."""
-    instances = [files.instance for files in find(project.state.logs)]
+    instances = [files.instance for files in find(project.logs)] if names else []
     known = {*instances, *map(service_of, instances)}
     missing = [name for name in names if name not in known]
     if not missing:
         return
+    from msctl.config.naming import check_services  # noqa: PLC0415 - for start-up time
+
     try:
         services = project.service_names()
     except MsctlError:

@@ -1,169 +1,104 @@
 """`msctl up`: start services with what they depend on, and wait until all are healthy."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any
-
-import typer
+import sys
 
 from msctl.cli import streams
-from msctl.cli.errors import Action, ExitCode
-from msctl.cli.foreground import run_in_foreground
-from msctl.cli.operation import Follower, Result
-from msctl.cli.options import FileOption, ServicesArgument, TimeoutOption, project_of, scales
-from msctl.cli.outcome import change_lines, print_table, say_failures, summary
-from msctl.cli.progress import Goal
+from msctl.cli.argv import Invocation
+from msctl.cli.console import environment, fields_of, scales
+from msctl.cli.conversation import Conversation, Left
 from msctl.cli.project import Project
-from msctl.errors import UsageError
+from msctl.client.response import BrokenResponse
+from msctl.exitcodes import ExitCode
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than a command may
+if TYPE_CHECKING:
+    from msctl.render.log_text import LogText
+    from msctl.runtime.logfollower import LogFollower
 
 _ROLLBACK_TIMEOUT = 5.0
+_GONE_TIMEOUT = 10.0
+_LEFT = "left; the daemon goes on by itself, see: msctl status"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpOptions:
-    """What to start, and how; `timeout` in seconds."""
+def run(project: Project, invocation: Invocation) -> int:
+    """Start the services; return the exit code."""
+    scale = scales(invocation.texts("scale"), "--scale ")
+    if invocation.flag("dry_run"):
+        # Imported here for start-up time: reading the configuration costs more than the rest.
+        from msctl.cli.dryrun import print_plan  # noqa: PLC0415
 
-    services: tuple[str, ...] = ()
-    no_deps: bool = False
-    wait: bool = True
-    timeout: float | None = None
-    scale: Mapping[str, int] = field(default_factory=dict)
-    profiles: tuple[str, ...] = ()
-    keep: bool = False
-
-    def request(self, project: Project) -> dict[str, Any]:
-        """Return the body of the control API's `/up`."""
-        return {
-            "services": list(self.services),
-            "no_deps": self.no_deps,
-            "wait": self.wait,
-            "timeout": self.timeout,
-            "scale": dict(self.scale),
-            "profiles": list(self.profiles),
-            "keep": self.keep,
-            "environment": dict(os.environ),
-            "files": [str(file) for file in project.location.files],
-        }
-
-
-def command(
-    context: typer.Context,
-    services: ServicesArgument = None,
-    *,
-    detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return when all is healthy (the default).")
-    ] = False,
-    foreground: Annotated[
-        bool, typer.Option("--foreground", help="Stay, show the logs; Ctrl-C stops everything.")
-    ] = False,
-    no_deps: Annotated[
-        bool, typer.Option("--no-deps", help="Do not start what they depend on.")
-    ] = False,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Return without waiting until they are healthy.")
-    ] = False,
-    timeout: TimeoutOption = None,
-    scale: Annotated[
-        list[str] | None, typer.Option("--scale", metavar="NAME=N", help="Number of instances.")
-    ] = None,
-    profile: Annotated[
-        list[str] | None,
-        typer.Option("--profile", metavar="P", help="Services of this profile too."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be started, in order.")
-    ] = False,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="On failure leave everything as it is.")
-    ] = False,
-    file: FileOption = None,
-) -> Action:
-    """Start services with what they need; return when all are healthy."""
-    if detach and foreground:
-        raise UsageError("--detach and --foreground exclude each other")
-    project = project_of(context, file)
-    options = UpOptions(
-        services=tuple(services or ()),
-        no_deps=no_deps,
-        wait=not no_wait,
-        timeout=timeout,
-        scale=scales(scale),
-        profiles=tuple(profile or ()),
-        keep=keep,
-    )
-    if dry_run:
-        return lambda: _dry_run(project, options)
-    if foreground:
-        return lambda: _foreground(project, options)
-    return lambda: _up(project, options)
-
-
-def _up(project: Project, options: UpOptions) -> int:
+        print_plan(
+            project.load(),
+            names=invocation.texts("services"),
+            profiles=frozenset(invocation.texts("profile")),
+            scale=scale,
+            no_deps=invocation.flag("no_deps"),
+        )
+        return ExitCode.OK
     started = _ensure_daemon(project)
-    result = Follower(project.client, Goal.HEALTHY).follow("/up", options.request(project))
-    if result.exit_code != ExitCode.OK:
-        return _failed(project, options, result, started=started)
-    for line in change_lines(result):
-        streams.say(line)
-    if result.status:
-        print_table(result.status)
-        streams.flush()
-        _say_next(result)
-    return result.exit_code
-
-
-def _failed(project: Project, options: UpOptions, result: Result, *, started: bool) -> int:
-    say_failures(result)
-    if result.left:
-        return result.exit_code
-    if options.keep:
-        if result.status:
-            print_table(result.status)
-        streams.say("left as it is (--keep); stop it with: msctl stop")
-    elif any(change["action"] == "started" for change in result.changes):
-        streams.say("what this up had started was stopped again; --keep leaves it running")
-    if started and not options.keep:
+    if invocation.flag("foreground"):
+        return _foreground(project, invocation)
+    conversation = _ask(project, invocation, "up")
+    try:
+        code = conversation.see_through()
+    except Left as left:
+        streams.say(_LEFT)
+        return left.code
+    if code != ExitCode.OK and started and not invocation.flag("keep"):
         project.wait_until_gone(_ROLLBACK_TIMEOUT)
-    return result.exit_code
+    return code
 
 
-def _say_next(result: Result) -> None:
-    if text := summary(result):
-        streams.say(text)
-    if gateway := (result.status or {}).get("gateway"):
-        streams.say(f"gateway: {gateway}")
-    streams.say("logs: msctl logs -f    stop: msctl stop")
+def _ask(project: Project, invocation: Invocation, command: str) -> Conversation:
+    conversation = Conversation(project.socket)
+    files = [("files", file) for file in project.place[1]]
+    conversation.ask(command, [*fields_of(invocation), *files, *environment()])
+    return conversation
 
 
 def _ensure_daemon(project: Project) -> bool:
     # Imported here for start-up time: no other command starts a daemon.
+    from pathlib import Path  # noqa: PLC0415
+
     from msctl.runtime.launcher import DaemonSpec, ensure_daemon  # noqa: PLC0415
 
-    location, state = project.location, project.state
+    directory, files = project.place
+    root = Path(project.root)
     spec = DaemonSpec(
-        project_dir=location.project_dir,
-        files=location.files,
-        state_dir=state.root,
-        data_dir=state.data_root,
+        project_dir=Path(directory),
+        files=tuple(map(Path, files)),
+        state_dir=root,
+        data_dir=root / "data",
     )
     return ensure_daemon(spec, os.environ)
 
 
-def _foreground(project: Project, options: UpOptions) -> int:
-    _ensure_daemon(project)
-    return run_in_foreground(project, options.request(project))
+def _foreground(project: Project, invocation: Invocation) -> int:
+    """Show the logs for as long as the daemon has something to say; it lives as long as this."""
+    from msctl.render.log_text import LogText  # noqa: PLC0415 - for start-up time
+    from msctl.runtime.logfollower import LogFollower  # noqa: PLC0415
+
+    text = LogText(decorated=streams.is_decorated(sys.stdout))
+    with LogFollower(project.logs) as logs:
+
+        def show_logs() -> None:
+            _show(logs, text)
+
+        conversation = _ask(project, invocation, "foreground")
+        try:
+            code = conversation.see_through(show_logs, leave=False, watch_stdout=True)
+        except BrokenResponse:
+            if not project.wait_until_gone(_GONE_TIMEOUT):
+                raise
+            streams.say("the fleet was stopped")
+            code = ExitCode.OK
+        project.wait_until_gone(_GONE_TIMEOUT)
+        show_logs()
+    return code
 
 
-def _dry_run(project: Project, options: UpOptions) -> int:
-    # Imported here for start-up time: reading the configuration costs more than the rest.
-    from msctl.cli.dryrun import print_plan  # noqa: PLC0415
-
-    print_plan(
-        project.load(),
-        names=options.services,
-        profiles=frozenset(options.profiles),
-        scale=options.scale,
-        no_deps=options.no_deps,
-    )
-    return ExitCode.OK
+def _show(logs: "LogFollower", text: "LogText") -> None:
+    if lines := logs.poll():
+        sys.stdout.write("".join(f"{text.text(line)}\n" for line in lines))
+        streams.flush()

@@ -1,24 +1,29 @@
 """Connecting to the control socket, wherever it lies."""
 
 import os
-import socket
-from pathlib import Path
+from _socket import AF_UNIX, SOCK_STREAM, socket
 
 from msctl.errors import MsctlError, NoDaemon
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than a command may
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PATH_LIMIT = 100
 """Bytes. sun_path holds 107 and a NUL on Linux, 103 on macOS."""
 
 
-def connect(path: Path) -> socket.socket:
+def connect(path: "Path | str", timeout: float | None = None) -> socket:
     """Return a connected socket; raise NoDaemon when nothing listens there.
 
     A path that does not fit into a socket address is reached through a descriptor of its
-    directory (design.md, Processes).
+    directory (design.md, Processes). `timeout` in seconds is for everything done with it. It
+    is the plain socket of C, without `makefile` and the like: that is half the way to here.
     """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = socket(AF_UNIX, SOCK_STREAM)
+    connection.settimeout(timeout)
     try:
-        _connect(connection, path)
+        _connect(connection, os.fsencode(path))
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         connection.close()
         raise NoDaemon from None
@@ -31,12 +36,13 @@ def connect(path: Path) -> socket.socket:
     return connection
 
 
-def _connect(connection: socket.socket, path: Path) -> None:
-    if len(os.fsencode(path)) <= _PATH_LIMIT:
-        connection.connect(os.fsencode(path))
+def _connect(connection: socket, path: bytes) -> None:
+    if len(path) <= _PATH_LIMIT:
+        connection.connect(path)
         return
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    parent, name = os.path.split(path)
+    directory = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        connection.connect(f"/proc/self/fd/{directory}/{path.name}")
+        connection.connect(b"/proc/self/fd/%d/%b" % (directory, name))
     finally:
         os.close(directory)

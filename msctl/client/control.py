@@ -79,9 +79,7 @@ class ControlClient:
     def _json(
         self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float | None
     ) -> Exchange:
-        connection = connect(self._path)
-        connection.settimeout(timeout)
-        exchange = Exchange(connection, method)
+        exchange = Exchange(connect(self._path, timeout), method)
         headers = _with_usual([("Content-Type", "application/json")])
         content = None if body is None else json.dumps(body).encode()
         with _closed_on_error(exchange):

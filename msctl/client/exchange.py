@@ -1,14 +1,16 @@
 """One request and its response over one connection."""
 
 import os
-import socket
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+from _socket import SHUT_RDWR, socket
+from _thread import start_new_thread
 
 from msctl.client.response import BrokenResponse, ResponseHead, ResponseReader
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than a command may
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Self
 
 _PIECE = 1 << 16
 _SILENT = "the daemon gives no answer; is it stopped? .msctl/run.json has its pid"
@@ -16,7 +18,6 @@ _SILENT = "the daemon gives no answer; is it stopped? .msctl/run.json has its pi
 Header = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
 class StreamedBody:
     """A request body that is read from a descriptor while it is sent.
 
@@ -24,9 +25,12 @@ class StreamedBody:
     `beginning` was read from the descriptor already.
     """
 
-    descriptor: int
-    length: int | None = None
-    beginning: bytes = b""
+    __slots__ = ("beginning", "descriptor", "length")
+
+    def __init__(self, descriptor: int, length: int | None = None, beginning: bytes = b"") -> None:
+        self.descriptor = descriptor
+        self.length = length
+        self.beginning = beginning
 
 
 class Exchange:
@@ -37,14 +41,18 @@ class Exchange:
     the caller wait for bytes, `fill()` reads once.
     """
 
-    def __init__(self, connection: socket.socket, method: str) -> None:
+    def __init__(self, connection: socket, method: str) -> None:
         self._connection = connection
         self._reader = ResponseReader(method)
         self.send_error: OSError | None = None
         """Why the request's body could not be read to its end."""
 
     def start(
-        self, method: str, target: str, headers: Iterable[Header], body: bytes | StreamedBody | None
+        self,
+        method: str,
+        target: str,
+        headers: "Iterable[Header]",
+        body: bytes | StreamedBody | None,
     ) -> None:
         """Send the request; a streamed body goes on being sent in the background."""
         framing = _framing(method, body)
@@ -52,7 +60,7 @@ class Exchange:
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
         if isinstance(body, StreamedBody):
             self._send(head)
-            threading.Thread(target=self._pump, args=(body,), daemon=True).start()
+            start_new_thread(self._pump, (body,))
         else:
             self._send(head + (body or b""))
 
@@ -100,7 +108,7 @@ class Exchange:
             self.fill()
         return self._reader.head
 
-    def read_body(self) -> Iterator[bytes]:
+    def read_body(self) -> "Iterator[bytes]":
         """Yield the body, piece by piece as it arrives."""
         while True:
             if piece := self.take():
@@ -113,7 +121,7 @@ class Exchange:
         """Drop the connection; the peer sees it, a body still being sent is cut."""
         self._connection.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         """Use it as a context: leaving closes it."""
         return self
 
@@ -121,7 +129,7 @@ class Exchange:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        trace: "TracebackType | None",
     ) -> None:
         """Close the connection."""
         self.close()
@@ -144,12 +152,12 @@ class Exchange:
 
     def _cut(self) -> None:
         try:
-            self._connection.shutdown(socket.SHUT_RDWR)
+            self._connection.shutdown(SHUT_RDWR)
         except OSError:
             return  # closed already
 
 
-def _framing(method: str, body: bytes | StreamedBody | None) -> Sequence[Header]:
+def _framing(method: str, body: bytes | StreamedBody | None) -> "Sequence[Header]":
     if body is None:
         # RFC 9110 §8.6: a method that may have a body says so when it has none.
         return [("Content-Length", "0")] if method in {"POST", "PUT", "PATCH"} else []
@@ -157,7 +165,7 @@ def _framing(method: str, body: bytes | StreamedBody | None) -> Sequence[Header]
     return [("Transfer-Encoding", "chunked") if length is None else ("Content-Length", f"{length}")]
 
 
-def _pieces(body: StreamedBody) -> Iterator[bytes]:
+def _pieces(body: StreamedBody) -> "Iterator[bytes]":
     if body.length is None:
         for piece in _read(body):
             yield b"%x\r\n%b\r\n" % (len(piece), piece)
@@ -173,7 +181,7 @@ def _pieces(body: StreamedBody) -> Iterator[bytes]:
         raise OSError(f"the file is {remaining} bytes shorter than it was")
 
 
-def _read(body: StreamedBody) -> Iterator[bytes]:
+def _read(body: StreamedBody) -> "Iterator[bytes]":
     piece = body.beginning or os.read(body.descriptor, _PIECE)
     while piece:
         yield piece

@@ -6,7 +6,7 @@ is one poll over all of them and the source of the requests.
 """
 
 import select
-import socket
+from _socket import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -62,7 +62,7 @@ class Source(Protocol):
 class _Place:
     """One connection and the request on it."""
 
-    connection: socket.socket | None = None
+    connection: socket | None = None
     number: int = -1
     unsent: memoryview = field(default_factory=lambda: memoryview(b""))
     reader: ResponseReader | None = None
@@ -78,7 +78,7 @@ class FanOut:
 
     def __init__(
         self,
-        connect: Callable[[], socket.socket],
+        connect: Callable[[], socket],
         method: str,
         source: Source,
         parallel: int,

@@ -1,46 +1,42 @@
 """Reading an HTTP/1.1 response from pieces of any size: no socket, no clock."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum, auto
-
 from msctl.errors import MsctlError
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than a command may
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CONTINUE, _SWITCHING, _OK = 100, 101, 200
 _BODILESS = frozenset({204, 304})
 _DIGITS = {10: b"0123456789", 16: b"0123456789abcdefABCDEF"}
 _HEAD_LIMIT = 1 << 20
-_Step = Callable[[], bool]
 
 
 class BrokenResponse(MsctlError):
     """The peer ended a response early, or what it sent is not HTTP."""
 
 
-@dataclass(frozen=True, slots=True)
 class ResponseHead:
     """Status line and header fields, in the order they came."""
 
-    status: int
-    reason: str
-    headers: tuple[tuple[str, str], ...]
-    version: str = "HTTP/1.1"
+    __slots__ = ("headers", "reason", "status", "version")
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        headers: tuple[tuple[str, str], ...],
+        version: str = "HTTP/1.1",
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.version = version
 
     def header(self, name: str) -> str | None:
         """Return the first field of this name, whatever its case."""
         wanted = name.lower()
         return next((value for key, value in self.headers if key.lower() == wanted), None)
-
-
-class _Part(Enum):
-    HEAD = auto()
-    LENGTH = auto()
-    CHUNK_SIZE = auto()
-    CHUNK = auto()
-    CHUNK_END = auto()
-    TRAILERS = auto()
-    UNTIL_CLOSE = auto()
-    COMPLETE = auto()
 
 
 class ResponseReader:
@@ -53,25 +49,17 @@ class ResponseReader:
     def __init__(self, method: str) -> None:
         self.head: ResponseHead | None = None
         self._bodiless = method == "HEAD"
-        self._part = _Part.HEAD
         self._buffer = bytearray()
         self._body = bytearray()
         self._remaining = 0
-        self._steps: dict[_Part, _Step] = {
-            _Part.HEAD: self._read_head,
-            _Part.LENGTH: self._read_length,
-            _Part.CHUNK_SIZE: self._read_chunk_size,
-            _Part.CHUNK: self._read_chunk,
-            _Part.CHUNK_END: self._read_chunk_end,
-            _Part.TRAILERS: self._read_trailer,
-            _Part.UNTIL_CLOSE: self._read_rest,
-            _Part.COMPLETE: lambda: False,
-        }
+        self._step: Callable[[], bool] | None = self._read_head
+        """What reads the next bytes, true when more of them can be read; None at the end."""
+        self._until_close = False
 
     @property
     def complete(self) -> bool:
         """Whether the whole response has arrived."""
-        return self._part is _Part.COMPLETE
+        return self._step is None
 
     @property
     def pending(self) -> bool:
@@ -84,14 +72,14 @@ class ResponseReader:
         Raises BrokenResponse when the bytes are no HTTP or the end comes too early.
         """
         self._buffer += data
-        while self._steps[self._part]():
+        while self._step is not None and self._step():
             pass
         if data or self.complete:
             return
-        if self._part is not _Part.UNTIL_CLOSE:
+        if not self._until_close:
             where = "in the middle of" if self.head else "before"
             raise BrokenResponse(f"the connection was closed {where} the response")
-        self._part = _Part.COMPLETE
+        self._step = None
 
     def take(self) -> bytes:
         """Return the body bytes that arrived since the last call."""
@@ -110,24 +98,25 @@ class ResponseReader:
         if _CONTINUE <= head.status < _OK and head.status != _SWITCHING:
             return True
         self.head = head
-        self._part = self._body_part(head)
+        self._step = self._body_step(head)
         return True
 
-    def _body_part(self, head: ResponseHead) -> _Part:
+    def _body_step(self, head: ResponseHead) -> "Callable[[], bool] | None":
         if self._bodiless or head.status in _BODILESS:
-            return _Part.COMPLETE
+            return None
         if (head.header("transfer-encoding") or "").lower() == "chunked":
-            return _Part.CHUNK_SIZE
+            return self._read_chunk_size
         length = head.header("content-length")
         if length is None:
-            return _Part.UNTIL_CLOSE
+            self._until_close = True
+            return self._read_rest
         self._remaining = _number(length.encode(), 10, "Content-Length")
-        return _Part.LENGTH if self._remaining else _Part.COMPLETE
+        return self._read_length if self._remaining else None
 
     def _read_length(self) -> bool:
         self._move(self._remaining)
         if self._remaining == 0:
-            self._part = _Part.COMPLETE
+            self._step = None
         return False
 
     def _read_rest(self) -> bool:
@@ -139,14 +128,14 @@ class ResponseReader:
         if line is None:
             return False
         self._remaining = _number(line.partition(b";")[0].strip(), 16, "chunk size")
-        self._part = _Part.CHUNK if self._remaining else _Part.TRAILERS
+        self._step = self._read_chunk if self._remaining else self._read_trailer
         return True
 
     def _read_chunk(self) -> bool:
         self._move(self._remaining)
         if self._remaining:
             return False
-        self._part = _Part.CHUNK_END
+        self._step = self._read_chunk_end
         return True
 
     def _read_chunk_end(self) -> bool:
@@ -154,13 +143,13 @@ class ResponseReader:
         if line:
             raise BrokenResponse("a chunk is longer than it says")
         if line is not None:
-            self._part = _Part.CHUNK_SIZE
+            self._step = self._read_chunk_size
         return line is not None
 
     def _read_trailer(self) -> bool:
         line = self._line()
         if line == b"":
-            self._part = _Part.COMPLETE
+            self._step = None
         return line is not None
 
     def _line(self) -> bytes | None:

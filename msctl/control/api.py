@@ -6,31 +6,36 @@ and Origin and want a token, because a browser page can reach it (contract.md, H
 """
 
 import asyncio
-import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel
 
-from msctl.config.naming import check_services
-from msctl.control.requests import StartRequest, StopRequest, UpRequest, WaitRequest
+from msctl.control.console.server import Console
+from msctl.control.desk import FleetDesk
+from msctl.control.requests import (
+    RestartRequest,
+    ScaleRequest,
+    StartRequest,
+    StopRequest,
+    UpRequest,
+    WaitRequest,
+)
 from msctl.errors import UnknownService, UsageError
-from msctl.runtime.commands import Commands, UpOptions
-from msctl.runtime.events import Event
-from msctl.runtime.operation import Operation, Outcome
-from msctl.runtime.orchestrator import Orchestrator, StopOptions
+from msctl.runtime.commands import Commands
+from msctl.runtime.operation import Operation
+from msctl.runtime.orchestrator import Orchestrator
 from msctl.runtime.status import StatusReport
 
-T = TypeVar("T")
 NDJSON = "application/x-ndjson"
-Work = Callable[[Operation], Awaitable[Outcome]]
 
 
 class ControlApi:
-    """Serves the commands of one fleet."""
+    """Serves the commands of one fleet, over HTTP and by its console."""
 
     def __init__(
         self,
@@ -40,26 +45,22 @@ class ControlApi:
         end: asyncio.Event,
     ) -> None:
         self._fleet = orchestrator
-        self._commands = commands
-        self._status = status
         self._end = end
-        self.used = False
-        """Whether anyone has asked for anything yet."""
-        self._closing = asyncio.Event()
-        self._tasks: asyncio.TaskGroup | None = None
-        self._numbers = itertools.count(1)
-        self._operations: dict[str, Operation] = {}
+        self._desk = FleetDesk(orchestrator, commands, status, end)
+        self.console = Console(self._desk)
         self.app = FastAPI(title="msctl control", openapi_url=None)
         self._add_routes()
+
+    @property
+    def used(self) -> bool:
+        """Whether anyone has asked for anything yet."""
+        return self._desk.used
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Carry out operations as long as the block lasts; at its end the last ones finish."""
-        async with asyncio.TaskGroup() as self._tasks:
-            try:
-                yield
-            finally:
-                self._closing.set()
+        async with self.console.running(), self._desk.running():
+            yield
 
     def with_routes(self, routes: APIRouter) -> Self:
         """Serve these too; what they raise is answered as everywhere."""
@@ -75,6 +76,7 @@ class ControlApi:
         add("/up", self.up, methods=["POST"])
         add("/start", self.start, methods=["POST"])
         add("/restart", self.restart, methods=["POST"])
+        add("/scale", self.scale, methods=["POST"])
         add("/stop", self.stop, methods=["POST"])
         add("/wait", self.wait, methods=["POST"])
         add("/operations/{number}/cancel", self.cancel, methods=["POST"])
@@ -88,23 +90,15 @@ class ControlApi:
 
     async def status(self, service: Annotated[list[str] | None, Query()] = None) -> JSONResponse:
         """Return the status document, of all or of the named services."""
-        names = service or []
-        check_services(names, self._fleet.fleet.services)
-        return JSONResponse(await self._status.document(names))
+        return JSONResponse(await self._desk.status(service or []))
 
     async def events(self, follow: bool = False) -> StreamingResponse:  # noqa: FBT001, FBT002  a query parameter
         """Return the events that are kept, and with `follow` those to come."""
 
         async def lines() -> AsyncIterator[bytes]:
-            arrived: asyncio.Queue[Event] = asyncio.Queue()
-            unsubscribe = self._fleet.events.subscribe(arrived.put_nowait)
-            try:
-                for kept in self._fleet.events.kept():
-                    yield _line(kept.document())
-                while follow and (event := await self._unless_closing(arrived.get())):
-                    yield _line(event.document())
-            finally:
-                unsubscribe()
+            async for batch in self._desk.events(follow=follow):
+                for event in batch:
+                    yield _line(event)
 
         return StreamingResponse(lines(), media_type=NDJSON)
 
@@ -112,114 +106,57 @@ class ControlApi:
         """Tie the fleet to this connection: when it drops, everything stops."""
 
         async def stay() -> AsyncIterator[bytes]:
-            self.used = True
-            yield _line({"type": "attached"})
-            try:
-                await self._unless_closing(_gone(request))
-            finally:
-                self._end.set()
+            async with self._desk.attached():
+                yield _line({"type": "attached"})
+                await self._desk.unless_closing(_gone(request))
 
         return StreamingResponse(stay(), media_type=NDJSON)
 
-    async def _unless_closing(self, wanted: Coroutine[Any, Any, T]) -> T | None:
-        """Await something that may never come; None when the daemon ends first."""
-        task = asyncio.ensure_future(wanted)
-        closing = asyncio.ensure_future(self._closing.wait())
-        try:
-            await asyncio.wait({task, closing}, return_when=asyncio.FIRST_COMPLETED)
-            return task.result() if task.done() else None
-        finally:
-            task.cancel()
-            closing.cancel()
-
     async def up(self, body: UpRequest, request: Request) -> StreamingResponse:
         """Start the services and their dependencies."""
-        options = UpOptions(**body.model_dump())
-
-        def is_over(outcome_code: int) -> bool:
-            return outcome_code != 0 and not self._fleet.wanted()
-
-        return self._run(request, lambda operation: self._commands.up(operation, options), is_over)
+        return self._run(request, body)
 
     async def start(self, body: StartRequest, request: Request) -> StreamingResponse:
         """Start services that do not run."""
-        return self._run(
-            request,
-            lambda operation: self._commands.start(
-                operation, body.services, body.environment, body.timeout
-            ),
-        )
+        return self._run(request, body)
 
-    async def restart(self, body: StartRequest, request: Request) -> StreamingResponse:
+    async def restart(self, body: RestartRequest, request: Request) -> StreamingResponse:
         """Replace all instances of services."""
-        return self._run(
-            request,
-            lambda operation: self._commands.restart(
-                operation, body.services, body.environment, body.timeout
-            ),
-        )
+        return self._run(request, body)
+
+    async def scale(self, body: ScaleRequest, request: Request) -> StreamingResponse:
+        """Have so many instances of services."""
+        return self._run(request, body)
 
     async def stop(self, body: StopRequest, request: Request) -> StreamingResponse:
         """Stop services, or everything and then the daemon."""
-        options = StopOptions(timeout=body.timeout, kill=body.kill)
-        return self._run(
-            request,
-            lambda operation: self._commands.stop(operation, body.services, options),
-            lambda _: not body.services,
-        )
+        return self._run(request, body)
 
     async def wait(self, body: WaitRequest, request: Request) -> StreamingResponse:
         """Wait until services are in a state."""
-        return self._run(
-            request,
-            lambda operation: self._commands.wait(
-                operation, body.services, body.goal, body.timeout
-            ),
-        )
+        return self._run(request, body)
 
     async def cancel(self, number: str) -> Response:
         """Interrupt an operation; its own stream tells how it ended."""
-        operation = self._operations.get(number)
-        if operation is None:
+        if not self._desk.cancel(number):
             return JSONResponse({"error": f"no operation {number}"}, status_code=404)
-        operation.cancel()
         return Response(status_code=204)
 
-    def _run(
-        self,
-        request: Request,
-        work: Work,
-        ends_daemon: Callable[[int], bool] = lambda _: False,
-    ) -> StreamingResponse:
-        """Carry out an operation and stream its messages.
+    def _run(self, request: Request, body: BaseModel) -> StreamingResponse:
+        """Carry out an operation and stream its messages; a caller that goes away cancels it."""
+        operation = self._desk.carry_out(body)
+        gone = asyncio.ensure_future(_gone(request))
+        gone.add_done_callback(lambda gone: None if gone.cancelled() else operation.cancel())
+        return StreamingResponse(_messages(operation, gone), media_type=NDJSON)
 
-        It is a task of its own: a caller that goes away cancels the operation, which then
-        still tidies up, never the task.
-        """
-        assert self._tasks is not None, "requests are served while running"
-        operation = Operation(next(self._numbers), self._fleet.changed, self._fleet.events)
 
-        self.used = True
-
-        async def carry_out() -> None:
-            self._operations[operation.id] = operation
-            gone = asyncio.ensure_future(_gone(request))
-            gone.add_done_callback(lambda gone: None if gone.cancelled() else operation.cancel())
-            try:
-                exit_code = await operation.run(work, self._status.document)
-                if ends_daemon(exit_code):
-                    self._end.set()
-            finally:
-                gone.cancel()
-                del self._operations[operation.id]
-
-        self._tasks.create_task(carry_out(), name=operation.id)
-
-        async def lines() -> AsyncIterator[bytes]:
-            async for message in operation.messages():
-                yield _line(message)
-
-        return StreamingResponse(lines(), media_type=NDJSON)
+async def _messages(operation: Operation, gone: asyncio.Future[None]) -> AsyncIterator[bytes]:
+    try:
+        async for message in operation.messages():
+            yield _line(message)
+    finally:
+        gone.cancel()
+        operation.cancel()  # of no effect when it has ended
 
 
 async def _gone(request: Request) -> None:
@@ -237,5 +174,5 @@ async def _wrong_use(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": str(error)}, status_code=400)
 
 
-def _line(document: dict[str, Any]) -> bytes:
+def _line(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False).encode() + b"\n"

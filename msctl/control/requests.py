@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from msctl.runtime.commands import Goal
 
@@ -26,12 +26,26 @@ class UpRequest(_Request):
 
 
 class StartRequest(_Request):
-    """The body of POST /start and POST /restart."""
+    """The body of POST /start."""
 
     services: tuple[str, ...] = ()
     environment: dict[str, str] = Field(default_factory=dict)
     timeout: NonNegativeFloat | None = None
+
+
+class RestartRequest(StartRequest):
+    """The body of POST /restart."""
+
     hard: bool = False
+    parallel: PositiveInt = 1
+
+
+class ScaleRequest(_Request):
+    """The body of POST /scale."""
+
+    replicas: dict[str, NonNegativeInt]
+    environment: dict[str, str] | None = None
+    timeout: NonNegativeFloat | None = None
 
 
 class StopRequest(_Request):

@@ -1,6 +1,6 @@
-"""Serves the control socket: `/call/…` goes to the router, all else to the control API.
+"""Serves the control socket: calls go to the router, the rest to console and control API.
 
-One socket for both, so that `msctl call` needs to find only one place and takes the very path
+One socket for all, so that `msctl call` needs to find only one place and takes the very path
 that every other caller takes through balancer and breaker.
 """
 
@@ -21,11 +21,14 @@ _LAST_ANSWERS = 1.0
 """Seconds for answers that are still under way when the daemon ends."""
 _LONGEST_PATH = 100
 """Bytes; the kernel's limit for a unix socket's path is 107."""
-_CALL = b"/call/"
+_CALL, _CONSOLE = b"/call/", b"/console "
+_LONGEST = max(len(_CALL), len(_CONSOLE))
 
 
 @asynccontextmanager
-async def control_server(path: Path, app: FastAPI, calls: ProtocolFactory) -> AsyncIterator[None]:
+async def control_server(
+    path: Path, app: FastAPI, calls: ProtocolFactory, console: ProtocolFactory
+) -> AsyncIterator[None]:
     """Listen on a unix socket, mode 0600, as long as the block lasts; the path may be long."""
     config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False)
     config.load()
@@ -39,7 +42,13 @@ async def control_server(path: Path, app: FastAPI, calls: ProtocolFactory) -> As
 
     undecided: set[asyncio.Transport] = set()
     loop = asyncio.get_running_loop()
-    server = await loop.create_unix_server(lambda: _Switch(api, calls, undecided), sock=_bind(path))
+
+    def choose(target: bytes) -> asyncio.Protocol:
+        if target.startswith(_CALL):
+            return calls()
+        return console() if target.startswith(_CONSOLE) else api()
+
+    server = await loop.create_unix_server(lambda: _Switch(choose, undecided), sock=_bind(path))
     try:
         yield
     finally:
@@ -57,10 +66,9 @@ class _Switch(asyncio.Protocol):
     """Looks at the first request line of a connection and hands the connection on."""
 
     def __init__(
-        self, api: ProtocolFactory, calls: ProtocolFactory, undecided: set[asyncio.Transport]
+        self, choose: Callable[[bytes], asyncio.Protocol], undecided: set[asyncio.Transport]
     ) -> None:
-        self._api = api
-        self._calls = calls
+        self._choose = choose
         self._undecided = undecided
         self._received = b""
 
@@ -75,10 +83,9 @@ class _Switch(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         target = self._received.partition(b" ")[2]
-        if len(target) < len(_CALL) and b"\n" not in self._received:
+        if len(target) < _LONGEST and b"\n" not in self._received:
             return
-        chosen = self._calls if target.startswith(_CALL) else self._api
-        protocol = chosen()
+        protocol = self._choose(target)
         self._undecided.discard(self._transport)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)

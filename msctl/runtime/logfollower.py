@@ -1,26 +1,30 @@
 """Follows the logs as they grow, across rotation, truncation and new instances."""
 
 import os
-from collections.abc import Collection
-from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
 
 from msctl.runtime.logfiles import InstanceFiles, find
 from msctl.runtime.logline import LogLine, parse
 
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than `logs` may
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+    from types import TracebackType
+    from typing import BinaryIO, Self
+
 _PIECE = 1 << 18
 
 
-@dataclass(slots=True)
 class _Open:
     """The file of one instance that is being read, and how far."""
 
-    file: BinaryIO
-    inode: int
-    offset: int
-    partial: bytes = b""
+    __slots__ = ("file", "inode", "offset", "partial")
+
+    def __init__(self, file: "BinaryIO", inode: int, offset: int) -> None:
+        self.file = file
+        self.inode = inode
+        self.offset = offset
+        self.partial = b""
 
 
 class LogFollower:
@@ -30,7 +34,7 @@ class LogFollower:
     before can be read separately with nothing lost or read twice.
     """
 
-    def __init__(self, directory: Path, wanted: Collection[str] = ()) -> None:
+    def __init__(self, directory: "Path | str", wanted: "Collection[str]" = ()) -> None:
         self._directory = directory
         self._wanted = wanted
         self._open: dict[str, _Open] = {}
@@ -38,7 +42,7 @@ class LogFollower:
         for files in find(directory, wanted):
             self._begin(files, at_end=True)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         """Use it as a context: leaving closes the files."""
         return self
 
@@ -46,7 +50,7 @@ class LogFollower:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        trace: "TracebackType | None",
     ) -> None:
         """Close the files."""
         self.close()
@@ -116,7 +120,7 @@ def _newer(files: InstanceFiles, inode: int) -> tuple[int, ...]:
     return files.inodes
 
 
-def _last_line_end(file: BinaryIO) -> int:
+def _last_line_end(file: "BinaryIO") -> int:
     """Return the offset after the last complete line."""
     end = os.fstat(file.fileno()).st_size
     while end > 0:

@@ -1,45 +1,56 @@
 """Reads what is kept of the logs: all instances and rotated files, merged by time."""
 
-import heapq
 import os
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
-from pathlib import Path
-from typing import BinaryIO
 
 from msctl.runtime.logfiles import InstanceFiles, find
 from msctl.runtime.logline import LogLine, parse
 
-_BLOCK = 1 << 16
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than `logs` may
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from pathlib import Path
+    from typing import BinaryIO
 
-Limits = Mapping[int, int]
-"""Inode to the offset at which reading ends, where someone else reads on."""
+    Limits = Mapping[int, int]
+    """Inode to the offset at which reading ends, where someone else reads on."""
+
+_BLOCK = 1 << 16
 
 
 def read_logs(
-    directory: Path,
-    wanted: Collection[str] = (),
+    directory: "Path | str",
+    wanted: "Collection[str]" = (),
     *,
     count: int | None = None,
     since: str | None = None,
-    limits: Limits | None = None,
-) -> Iterator[LogLine]:
+    limits: "Limits | None" = None,
+) -> "Iterator[LogLine]":
     """Yield the lines of these services (all when none is named), merged by time.
 
     `count` keeps the last lines of the merged whole; `since` is a time as in the files.
     """
     stop = limits or {}
     sources = [_instance(files, count, since, stop) for files in find(directory, wanted)]
-    merged: Iterable[LogLine] = heapq.merge(*sources, key=lambda line: line.time)
-    if count is not None:
-        merged = deque(merged, maxlen=count)
-    yield from merged
+    merged = _merge(sources)
+    if count is None:
+        yield from merged
+    else:  # each source has no more than that
+        lines = [*merged]
+        yield from lines[max(0, len(lines) - count) :]
+
+
+def _merge(sources: "list[Iterator[LogLine]]") -> "Iterable[LogLine]":
+    if len(sources) < 2:  # noqa: PLR2004
+        return chain(*sources)
+    from heapq import merge  # noqa: PLC0415 - for start-up time
+
+    return merge(*sources, key=lambda line: line.time)
 
 
 def _instance(
-    files: InstanceFiles, count: int | None, since: str | None, limits: Limits
-) -> Iterator[LogLine]:
+    files: InstanceFiles, count: int | None, since: str | None, limits: "Limits"
+) -> "Iterator[LogLine]":
     raw = _all(files, limits) if count is None else _last(files, count, limits)
     earlier = since or ""
     for piece in raw:
@@ -49,7 +60,7 @@ def _instance(
             yield line
 
 
-def _all(files: InstanceFiles, limits: Limits) -> Iterator[bytes]:
+def _all(files: InstanceFiles, limits: "Limits") -> "Iterator[bytes]":
     for inode in files.inodes:
         if (file := files.open(inode)) is None:
             continue
@@ -62,7 +73,7 @@ def _all(files: InstanceFiles, limits: Limits) -> Iterator[bytes]:
                 yield piece.rstrip(b"\n")
 
 
-def _last(files: InstanceFiles, count: int, limits: Limits) -> list[bytes]:
+def _last(files: InstanceFiles, count: int, limits: "Limits") -> list[bytes]:
     """Return the last `count` lines, reading from the end: a log may be long."""
     found: list[list[bytes]] = []
     missing = count
@@ -75,7 +86,7 @@ def _last(files: InstanceFiles, count: int, limits: Limits) -> list[bytes]:
     return [*chain.from_iterable(reversed(found))]
 
 
-def last_lines(file: BinaryIO, end: int, count: int) -> list[bytes]:
+def last_lines(file: "BinaryIO", end: int, count: int) -> list[bytes]:
     """Return up to `count` lines that end before the offset `end`."""
     data, start = b"", end
     while start > 0 and data.count(b"\n") <= count:
@@ -90,6 +101,6 @@ def last_lines(file: BinaryIO, end: int, count: int) -> list[bytes]:
     return lines[-count:] if count else []
 
 
-def _end(file: BinaryIO, inode: int, limits: Limits) -> int:
+def _end(file: "BinaryIO", inode: int, limits: "Limits") -> int:
     size = os.fstat(file.fileno()).st_size
     return min(size, limits.get(inode, size))

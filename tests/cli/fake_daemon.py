@@ -1,5 +1,6 @@
 """A control server that says what a test has written down, on a real unix socket."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -12,7 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from msctl.control.console.server import Console
 from msctl.runtime.statedir import StateDir
+from tests.cli.fake_desk import FakeDesk
 
 Json = dict[str, Any]
 DEADLINE = 20.0  # seconds; only a failing test waits that long
@@ -60,6 +63,7 @@ class Connection:
                 pass
 
 
+_CONSOLE = b"GET /console "
 Handler = Callable[[Request, Connection], None]
 
 
@@ -96,6 +100,8 @@ class FakeDaemon:
     def __post_init__(self) -> None:
         self.state = StateDir.for_project(self.project)
         self._threads: list[threading.Thread] = []
+        self._ends: list[Callable[[], object]] = []
+        """What tells the consoles that the daemon ends."""
         self.on("GET", "/ping", respond_json({"project": self.project.name}))
 
     def on(self, method: str, path: str, handler: Handler) -> None:
@@ -133,6 +139,9 @@ class FakeDaemon:
         if not self._open:
             return
         self._open = False
+        for end in self._ends:
+            with suppress(RuntimeError):  # its command has ended, and its loop with it
+                end()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.state.remove_leftovers()
@@ -156,12 +165,36 @@ class FakeDaemon:
     def _serve(self, accepted: socket.socket) -> None:
         with accepted, suppress(BrokenPipeError, ConnectionResetError):
             accepted.settimeout(DEADLINE)
+            if accepted.recv(len(_CONSOLE), socket.MSG_PEEK | socket.MSG_WAITALL) == _CONSOLE:
+                self._show(accepted.dup())
+                return
             if (request := _read_request(accepted)) is None:
                 return
             self.requests.append(request)
             path = request.path.partition("?")[0]
             handler = self.handlers.get((request.method, path), respond(404, b"{}"))
             handler(request, Connection(accepted))
+
+    def _show(self, accepted: socket.socket) -> None:
+        """Let the real console serve a command, with the handlers as its fleet."""
+        accepted.settimeout(0)
+
+        async def serve() -> None:
+            ended, loop = asyncio.Event(), asyncio.get_running_loop()
+            self._ends.append(lambda: loop.call_soon_threadsafe(ended.set))
+
+            def die() -> None:
+                transport.abort()
+                ended.set()
+
+            console = Console(FakeDesk(self.state.socket, die))
+            async with console.running():
+                transport, _ = await loop.connect_accepted_socket(console.protocol, accepted)
+                ending = asyncio.create_task(ended.wait())
+                await asyncio.wait({ending, *console._tasks}, return_when=asyncio.FIRST_COMPLETED)
+                ending.cancel()
+
+        asyncio.run(serve())
 
 
 def _read_request(connection: socket.socket) -> Request | None:

@@ -111,12 +111,13 @@ def on_terminal(
     lines: int = 30,
     env: Mapping[str, str] | None = None,
     stdout_only: bool = False,
+    program: Sequence[str] = MSCTL,
 ) -> Finished:
     """Run it with stdout and stderr on one terminal; `stdout_only` leaves stderr a pipe."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     process = subprocess.Popen(
-        [*MSCTL, *arguments],
+        [*program, *arguments],
         cwd=cwd,
         env=environment(**(env or {})),
         stdin=subprocess.DEVNULL,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from msctl.cli.render.breaker_table import breaker_lines
+from msctl.render.breaker_table import breaker_lines
 from tests.cli.documents import instance, service, status
 from tests.cli.fake_daemon import FakeDaemon, respond_json
 from tests.cli.terminal import msctl, on_terminal

@@ -345,3 +345,18 @@ def test_a_refused_call_leaves_no_new_file_and_keeps_an_old_one(daemon: FakeDaem
         assert call(daemon, "GET", "/users", "-o", name)[0] == 7
     assert (daemon.project / "old").read_bytes() == b"old"
     assert not (daemon.project / "new").exists()
+
+
+def test_each_line_of_stdin_is_a_request(daemon: FakeDaemon) -> None:
+    daemon.on("POST", PATH, respond(200, BODY, [JSON, "connection: close"]))
+    found = call(daemon, "POST", "/users", "--each", "-P", "1", stdin=b'{"a":1}\n{"a":2}\n')
+    assert found == (0, '{"name":"café","n":1.5}\n' * 2, "")
+    assert [request.body for request in daemon.requests] == [b'{"a":1}', b'{"a":2}']
+
+
+@pytest.mark.parametrize("options", [["-o", "x"], ["-i"], ["-v"], ["-P", "0"]])
+def test_each_does_not_go_with_what_is_about_one_answer(
+    daemon: FakeDaemon, options: list[str]
+) -> None:
+    code, out, _ = call(daemon, "POST", "/users", "--each", *options, stdin=b"{}\n")
+    assert (code, out, daemon.requests) == (2, "", [])

@@ -78,6 +78,8 @@ def test_services_are_chosen_by_name(daemon: FakeDaemon) -> None:
 
 
 def test_an_unknown_service_is_2_with_the_nearest(daemon: FakeDaemon) -> None:
+    refusal = {"error": "unknown service usr-service; did you mean user-service?"}
+    daemon.on("GET", "/status", respond_json(refusal, status=404))
     done = msctl(daemon.project, "events", "usr-service")
     assert (done.code, done.out) == (2, "")
     assert "did you mean user-service?" in done.err

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from msctl.cli.render.failures import failure_lines, problem_lines
 from msctl.errors import Failure, Problem
+from msctl.render.failures import failure_lines, problem_lines
 
 
 def test_the_last_lines_stand_below_the_reason_with_their_origin() -> None:

@@ -1,7 +1,7 @@
 import json
 
-from msctl.cli.render.graph_text import GraphNode, as_json, dot, mermaid, tree
 from msctl.model import ServiceType
+from msctl.render.graph_text import GraphNode, as_json, dot, mermaid, tree
 
 
 def node(name: str, *dependencies: tuple[str, str, bool]) -> GraphNode:

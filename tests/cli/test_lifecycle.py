@@ -1,10 +1,11 @@
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.cli.documents import accepted, result, service, status
-from tests.cli.fake_daemon import FakeDaemon, operation
-from tests.cli.terminal import msctl
+from tests.cli.fake_daemon import DEADLINE, Connection, FakeDaemon, Request, operation
+from tests.cli.terminal import Running, msctl
 
 DONE = result(
     status=status(service("user-service")),
@@ -58,3 +59,74 @@ def test_what_does_not_run_has_stopped(project: Path) -> None:
 
 def test_wait_knows_three_states(project: Path) -> None:
     assert msctl(project, "wait", "--for", "ready").code == 2
+
+
+def test_scale_asks_for_numbers_and_shows_the_services(daemon: FakeDaemon) -> None:
+    scaled = [{"service": "user-service", "action": "scaled", "reason": ""}]
+    document = status(service("user-service", replicas=3, ready=3))
+    done = result(status=document, changes=scaled)
+    daemon.on("POST", "/scale", operation(accepted("user-service"), done))
+    found = msctl(
+        daemon.project,
+        "scale",
+        "user-service=3",
+        "order-service=0",
+        "--timeout",
+        "7",
+        env={"MARK": "x"},
+    )
+    assert found.code == 0
+    assert "3/3" in found.out
+    assert "1 scaled in" in found.err
+    body = daemon.request("/scale").json
+    assert body.pop("environment")["MARK"] == "x"
+    assert body == {"replicas": {"user-service": 3, "order-service": 0}, "timeout": 7.0}
+
+
+@pytest.mark.parametrize("given", ["user-service", "user-service=", "user-service=-1", "=2", "a=b"])
+def test_a_scale_that_is_none_is_wrong_use_and_asks_nothing(daemon: FakeDaemon, given: str) -> None:
+    done = msctl(daemon.project, "scale", given)
+    assert (done.code, done.out) == (2, "")
+    assert "give it as NAME=N" in done.err
+    assert daemon.requests == []
+
+
+def test_restart_replaces_several_at_once_if_told_so(daemon: FakeDaemon) -> None:
+    daemon.on("POST", "/restart", operation(DONE))
+    msctl(daemon.project, "restart", "--parallel", "3")
+    msctl(daemon.project, "restart")
+    assert [request.json["parallel"] for request in daemon.requests] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        ({"served": 9, "failed": 0, "longest_stall": 0.05}, "9 requests served, 0 failed, each"),
+        ({"served": 1, "failed": 2, "longest_stall": None}, "1 request served, 2 failed, the slow"),
+        ({"served": 0, "failed": 0, "longest_stall": 0}, ""),
+    ],
+)
+@pytest.mark.parametrize("code", [0, 1])
+def test_restart_tells_what_became_of_the_requests(
+    daemon: FakeDaemon, report: object, line: str, code: int
+) -> None:
+    daemon.on("POST", "/restart", operation(result(code, requests=report)))
+    done = msctl(daemon.project, "restart")
+    assert done.code == code
+    assert (f"meanwhile {line}" in done.err) if line else "meanwhile" not in done.err
+
+
+def test_who_reads_no_more_of_the_table_ends_it_quietly(daemon: FakeDaemon) -> None:
+    closed = threading.Event()
+
+    def start(request: Request, connection: Connection) -> None:
+        assert closed.wait(DEADLINE)
+        operation(accepted("user-service"), DONE)(request, connection)
+
+    daemon.on("POST", "/start", start)
+    with Running(daemon.project, "start") as command:
+        command.close_stdout()
+        closed.set()
+        assert command.code() == 0
+        assert command.process.stderr is not None
+        assert b"rror" not in command.process.stderr.read()

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from msctl.cli.progress import Goal, Phase, Progress
-from msctl.cli.render.progress_text import picture, step_line
+from msctl.render.progress import Goal, Phase, Progress
+from msctl.render.progress_text import picture, step_line
 from tests.cli.documents import Json, accepted, event
 
 

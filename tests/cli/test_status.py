@@ -2,7 +2,7 @@ import json
 import signal
 from pathlib import Path
 
-from msctl.cli.status import unwell
+from msctl.render.health import unwell
 from tests.cli.documents import instance, service, status, stopped
 from tests.cli.fake_daemon import FakeDaemon, respond_json
 from tests.cli.terminal import Running, msctl, on_terminal

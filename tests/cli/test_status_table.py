@@ -1,6 +1,6 @@
 import pytest
 
-from msctl.cli.render.status_table import note, status_lines
+from msctl.render.status_table import note, status_lines
 from tests.cli.documents import instance, service, status, stopped
 
 REASON = "exited with code 1 after 0.3 s; next try in 4.2 s"

@@ -1,5 +1,5 @@
-from msctl.cli.render.style import Style
-from msctl.cli.render.table import Cell, Column, layout
+from msctl.render.style import Style
+from msctl.render.table import Cell, Column, layout
 
 COLUMNS = (Column("NAME"), Column("URL", drop=1), Column("AGE", drop=2, right=True))
 ROWS = [

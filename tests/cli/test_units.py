@@ -1,6 +1,6 @@
 import pytest
 
-from msctl.cli.render.units import age, moment, span
+from msctl.render.units import age, moment, span
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ class ControlledFleet:
         parts = self.parts
         self.api = ControlApi(parts.orchestrator, parts.commands, parts.status, self._end)
         async with (
-            control_server(self.socket, self.api.app, CallProtocol),
+            control_server(self.socket, self.api.app, CallProtocol, self.api.console.protocol),
             self.api.running(),
             parts.running(),
         ):

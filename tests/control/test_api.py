@@ -159,7 +159,7 @@ def test_a_cancelled_operation_tidies_up_and_its_own_stream_tells(fleet: Control
 
 def test_an_operation_that_has_ended_cannot_be_cancelled(fleet: ControlledFleet) -> None:
     fleet.run("/up", {"services": ["mailer"]})
-    fleet.until(lambda: not fleet.api._operations, "the operation has ended")
+    fleet.until(lambda: not fleet.api._desk._operations, "the operation has ended")
     status, document = fleet.client.request("POST", "/operations/op-1/cancel", {})
     assert (status, document) == (404, {"error": "no operation op-1"})
     assert fleet.running() == ["mailer-1"]
@@ -173,7 +173,7 @@ def test_a_dropped_connection_cancels(fleet: ControlledFleet) -> None:
     next(heard)
     fleet.until(lambda: fleet.parts.registry.get_instance("user-1"), "it has begun")
     messages.close()
-    fleet.until(lambda: not fleet.api._operations, "the operation has ended")
+    fleet.until(lambda: not fleet.api._desk._operations, "the operation has ended")
     assert fleet.running() == ["mailer-1"]
 
 
@@ -204,7 +204,7 @@ def test_a_stop_goes_on_when_its_caller_has_gone(fleet: ControlledFleet) -> None
     heard = iter(messages)
     next(heard)
     messages.close()
-    fleet.until(lambda: not fleet.api._operations, "the operation has ended")
+    fleet.until(lambda: not fleet.api._desk._operations, "the operation has ended")
     assert fleet.running() == ["mailer-1"]
 
 

@@ -68,7 +68,7 @@ def test_a_path_that_is_taken_is_an_error(tmp_path: Path, depth: int) -> None:
     path.touch()
 
     async def main() -> None:
-        async with control_server(path, FastAPI(), CallProtocol):
+        async with control_server(path, FastAPI(), CallProtocol, CallProtocol):
             pass
 
     with pytest.raises(OSError, match="in use"):
@@ -150,7 +150,7 @@ def test_an_answer_that_is_under_way_is_finished(tmp_path: Path) -> None:
         return {"answer": "whole"}
 
     async def main() -> None:
-        async with control_server(tmp_path / "s", app, CallProtocol):
+        async with control_server(tmp_path / "s", app, CallProtocol, CallProtocol):
             client = ControlClient(tmp_path / "s")
             asked = asyncio.create_task(asyncio.to_thread(client.request, "GET", "/slow"))
             await asyncio.wait_for(reached.wait(), PATIENCE)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msctl.cli.render.style import Style, paint
+from msctl.render.style import Style, paint
 
 _GAP = "  "
 _ELLIPSIS = "…"
@@ -14,7 +14,7 @@ class Cell:
     """A text and the meaning of its colour."""
 
     text: str
-    style: Style = Style.PLAIN
+    style: str = Style.PLAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from msctl.cli.progress import Goal, Phase, Progress, ServiceProgress
-from msctl.cli.render.style import Style, one_line, paint
+from msctl.render.progress import Goal, Phase, Progress, ServiceProgress
+from msctl.render.style import Style, paint
+from msctl.render.text import one_line
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _FRAME = 0.1  # seconds
@@ -88,7 +89,7 @@ def _row(progress: Progress, service: ServiceProgress, label: int, now: float, w
     return f" {painted}{name:<{label}}  " + paint(text[:room], _detail(service), decorated=True)
 
 
-def _detail(service: ServiceProgress) -> Style:
+def _detail(service: ServiceProgress) -> str:
     return Style.BAD if service.phase is Phase.FAILED else Style.QUIET
 
 

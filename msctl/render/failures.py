@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from msctl.cli.render.style import Style, paint
-from msctl.errors import Failure, Problem
+from msctl.findings import Failure, Problem
+from msctl.render.style import Style, paint
 
 _INDENT = "    "
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msctl.cli.render.style import Style, one_line
-from msctl.cli.render.table import Cell, Column, fits, layout
-from msctl.cli.render.units import age
 from msctl.model import BreakerState, Health, ServiceStatus
+from msctl.render.style import Style
+from msctl.render.table import Cell, Column, fits, layout
+from msctl.render.text import one_line
+from msctl.render.units import age
 
 Document = Mapping[str, Any]
 

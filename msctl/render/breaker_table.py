@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from msctl.cli.render.style import Style, one_line
-from msctl.cli.render.table import Cell, Column, layout
-from msctl.cli.render.units import age
 from msctl.clock import SystemClock
 from msctl.model import BreakerState
+from msctl.render.style import Style
+from msctl.render.table import Cell, Column, layout
+from msctl.render.text import one_line
+from msctl.render.units import age
 
 Document = Mapping[str, Any]
 
