@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from msctl.cli import streams
 from msctl.config.models import Condition, FleetConfig, ServiceConfig
-from msctl.config.naming import check_services
+from msctl.config.naming import choose_services
 from msctl.core.plan import DependencyGraph
 from msctl.render.table import Cell, Column, layout
+from msctl.runtime.planning import spread
 
 _COLUMNS = (
     Column("STEP", right=True),
@@ -27,7 +28,8 @@ def print_plan(
     no_deps: bool,
 ) -> None:
     """Write the plan as a table; raises UnknownService."""
-    check_services([*names, *scale], [*fleet.services])
+    names = choose_services(names, fleet.services)
+    scale = spread(scale, fleet.services)
     graph = DependencyGraph({n: s.dependencies for n, s in fleet.services.items()})
     chosen = graph.closure(names or _by_profile(fleet, profiles), no_deps=no_deps)
     rows = [

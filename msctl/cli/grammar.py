@@ -137,6 +137,7 @@ COMMANDS = (
             Option("profile", ("--profile",), TEXTS, "Services of this profile too.", metavar="P"),
             Option("dry_run", ("--dry-run",), FLAG, "Print what would be started, in order."),
             Option("keep", ("--keep",), FLAG, "On failure leave everything as it is."),
+            Option("watch", ("--watch", "-w"), FLAG, "Restart them when their files change."),
             FILE,
         ),
         exclusive=(("detach", "foreground", "--detach and --foreground exclude each other"),),

@@ -9,7 +9,7 @@ import typer
 from msctl.cli import streams
 from msctl.cli.options import Action, FileOption, ServicesArgument, project_of
 from msctl.cli.project import Project
-from msctl.config.naming import check_services
+from msctl.config.naming import choose_services
 from msctl.exitcodes import ExitCode
 from msctl.render.graph_text import ASCII, FORMATS, GraphNode
 
@@ -42,7 +42,7 @@ def _graph(project: Project, names: tuple[str, ...], form: GraphFormat) -> int:
     from msctl.core.plan import DependencyGraph  # noqa: PLC0415
 
     fleet = project.load()
-    check_services(names, [*fleet.services])
+    names = choose_services(names, [*fleet.services])
     graph = DependencyGraph({n: s.dependencies for n, s in fleet.services.items()})
     nodes = [
         GraphNode(

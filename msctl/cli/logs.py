@@ -38,7 +38,7 @@ def run(project: Project, options: Invocation) -> int:
         timestamps=options.flag("timestamps"),
         decorated=streams.is_decorated(sys.stdout),
     )
-    _check_names(project, names)
+    names = _known_names(project, names)
     text.expect(files.instance for files in find(project.logs, names))
     count = options.count("lines")
     if options.flag("follow"):
@@ -117,17 +117,21 @@ def _liveness(project: Project) -> "Callable[[], bool]":
     return alive
 
 
-def _check_names(project: Project, names: tuple[str, ...]) -> None:
-    """Raise UnknownService for a name that neither the logs nor the fleet know."""
+def _known_names(project: Project, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the services and instances that are named, patterns written out.
+
+    Raises UnknownService for a name that neither the logs nor the fleet know.
+    """
     instances = [files.instance for files in find(project.logs)] if names else []
     known = {*instances, *map(service_of, instances)}
-    missing = [name for name in names if name not in known]
-    if not missing:
-        return
-    from msctl.config.naming import check_services  # noqa: PLC0415 - for start-up time
+    if known.issuperset(names):
+        return names
+    from msctl.config.naming import choose_services  # noqa: PLC0415 - for start-up time
 
     try:
         services = project.service_names()
     except MsctlError:
         services = []
-    check_services(missing, sorted({*services, *map(service_of, instances)}))
+    of_services = sorted({*services, *map(service_of, instances)})
+    named = [name for name in names if name in known]
+    return (*named, *choose_services((n for n in names if n not in known), of_services))

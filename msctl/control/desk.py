@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from msctl.config.naming import check_services
+from msctl.config.naming import choose_services
 from msctl.control.requests import (
     RestartRequest,
     ScaleRequest,
@@ -69,8 +69,8 @@ class FleetDesk:
 
     async def status(self, names: Sequence[str]) -> dict[str, Any]:
         """Return the status document, of all or of the named services."""
-        check_services(names, self._fleet.fleet.services)
-        return await self._status.document(names)
+        chosen = choose_services(names, self._fleet.fleet.services)
+        return await self._status.document(chosen)
 
     async def events(self, *, follow: bool) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
         """Yield the events that are kept, and with `follow` those to come, until the end."""

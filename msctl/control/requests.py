@@ -22,6 +22,7 @@ class UpRequest(_Request):
     no_deps: bool = False
     wait: bool = True
     keep: bool = False
+    watch: bool = False
     timeout: NonNegativeFloat | None = None
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any
 
 from msctl.config.models import ServiceConfig
-from msctl.config.naming import nearest_service
+from msctl.config.naming import is_pattern, nearest_service
 from msctl.core.breaker import CircuitBreaker
 from msctl.core.router import RoutePolicy
 from msctl.errors import UnknownInstance, UnknownService, UsageError
@@ -101,7 +102,10 @@ class Breakers:
         if service is not None and not service.is_http:
             raise UsageError(f"{wanted} has no breaker: it is not called through a front door")
         places = self._places()
-        found = [p for p in places if name in (p.name, p.service.name)]
+        if is_pattern(name):
+            found = [p for p in places if fnmatchcase(p.service.name, name)]
+        else:
+            found = [p for p in places if name in (p.name, p.service.name)]
         if not found:
             if slash and service is not None:
                 raise UnknownInstance(name, _nearest(name, self._places_of(service)[1:]))

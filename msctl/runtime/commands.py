@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from msctl.config.models import FleetConfig
-from msctl.config.naming import check_services
+from msctl.config.naming import choose_services
 from msctl.core.plan import DependencyGraph
 from msctl.errors import FleetError, UsageError
 from msctl.proxy.meters import Meters
@@ -22,6 +22,7 @@ from msctl.runtime.planning import (
     Plan,
     check_scale,
     make_plan,
+    spread,
     without_profile,
 )
 from msctl.runtime.undertaking import Undertaking
@@ -89,10 +90,11 @@ class Commands:
         """Start what is missing, change what the config changed, wait until all is healthy."""
         async with self._stating:
             fleet = await asyncio.to_thread(self._load, options.files, options.environment)
+            options = replace(options, scale=spread(options.scale, fleet.services))
             check_scale(fleet.services, options.scale)
+            asked_for = choose_services(options.services, fleet.services)
             names = _graph(fleet).closure(
-                options.services or without_profile(fleet, options.profiles),
-                no_deps=options.no_deps,
+                asked_for or without_profile(fleet, options.profiles), no_deps=options.no_deps
             )
             manner = Manner(
                 approach=Approach.UPDATE, scale=options.scale, waits=not options.no_deps
@@ -124,7 +126,7 @@ class Commands:
         """Start what does not run, and try again what was given up; leave the rest alone."""
         async with self._stating:
             fleet = self._fleet.fleet
-            check_services(names, fleet.services)
+            names = choose_services(names, fleet.services)
             chosen = self._fleet.graph().closure(names or without_profile(fleet, frozenset()))
             plan = make_plan(self._fleet, fleet, chosen, Manner(approach=Approach.MISSING))
             undertaking = await self._state(plan, environment)
@@ -144,7 +146,7 @@ class Commands:
             raise UsageError(f"--parallel: expected 1 or more, not {options.parallel}")
         async with self._stating:
             fleet = await asyncio.to_thread(self._load, (), options.environment)
-            check_services(names, fleet.services)
+            names = choose_services(names, fleet.services)
             running = [name for name in self._fleet.wanted() if name in fleet.services]
             chosen = _graph(fleet).closure(names or running, no_deps=True)
             manner = Manner(approach=Approach.ANEW, hard=options.hard, parallel=options.parallel)
@@ -169,6 +171,7 @@ class Commands:
         """
         async with self._stating:
             fleet = self._fleet.fleet
+            replicas = spread(replicas, fleet.services)
             check_scale(fleet.services, replicas)
             chosen = self._fleet.graph().closure([name for name, n in replicas.items() if n])
             chosen += tuple(name for name, n in replicas.items() if not n and name not in chosen)
@@ -183,7 +186,8 @@ class Commands:
         self, operation: Operation, names: tuple[str, ...], options: StopOptions
     ) -> Outcome:
         """Stop these services, or everything and then the daemon; cannot be cancelled."""
-        check_services(names, self._fleet.fleet.services | dict.fromkeys(self._fleet.wanted()))
+        known = self._fleet.fleet.services | dict.fromkeys(self._fleet.wanted())
+        names = choose_services(names, known)
         async with self._stating:
             chosen = names or tuple(self._fleet.present())
             operation.say("accepted", operation=operation.id, services=self._overview(chosen))
@@ -206,7 +210,7 @@ class Commands:
         self, operation: Operation, names: tuple[str, ...], goal: Goal, timeout: float | None
     ) -> Outcome:
         """Wait for a state of these services, or of all that are wanted."""
-        check_services(names, self._fleet.fleet.services)
+        names = choose_services(names, self._fleet.fleet.services)
         chosen = names or tuple(self._fleet.wanted())
         operation.say("accepted", operation=operation.id, services=self._overview(chosen))
         if goal is Goal.HEALTHY:

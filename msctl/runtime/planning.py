@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from msctl.config.models import FleetConfig, ServiceConfig
-from msctl.config.naming import check_services
+from msctl.config.naming import check_services, choose_services
 from msctl.core.reconcile import Wish
 from msctl.errors import UsageError
 from msctl.runtime.operation import Change
@@ -95,6 +95,12 @@ def make_plan(
 ) -> Plan:
     """Compare what these services should be with what is wanted of them so far."""
     return _Comparison(orchestrator, fleet, manner).plan(names)
+
+
+def spread(scale: Mapping[str, int], services: Iterable[str]) -> dict[str, int]:
+    """Return the numbers by service where patterns name several; the last one counts."""
+    known = list(services)
+    return {each: count for name, count in scale.items() for each in choose_services([name], known)}
 
 
 def check_scale(services: Mapping[str, ServiceConfig], scale: Mapping[str, int]) -> None:

@@ -83,7 +83,9 @@ class FakeDesk:
     async def status(self, names: Sequence[str]) -> Json:
         query = urlencode([("service", name) for name in names])
         path = f"/status?{query}" if query else "/status"
-        return await asyncio.to_thread(self._client.fetch, "GET", path)
+        document = await asyncio.to_thread(self._client.fetch, "GET", path)
+        services = [each for each in document["services"] if each["name"] in names]
+        return {**document, "services": services} if names else document
 
     def begin(self, kind: str, body: Json) -> FakeOperation:
         return FakeOperation(self._client, self._client.stream("POST", f"/{kind}", body), self._die)

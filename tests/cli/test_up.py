@@ -82,7 +82,7 @@ def test_the_table_is_data_and_all_else_is_on_stderr(daemon: FakeDaemon) -> None
 def test_the_daemon_is_told_everything_it_needs(daemon: FakeDaemon) -> None:
     daemon.on("POST", "/up", operation(*STARTS, DONE))
     options = ["--no-deps", "--no-wait", "--timeout", "5", "--scale", "user-service=3"]
-    more = ["--profile", "a", "--profile", "b", "--keep", "-d"]
+    more = ["--profile", "a", "--profile", "b", "--keep", "-d", "-w"]
     msctl(daemon.project, "up", "user-service", *options, *more, env={"MARK": "x"})
     body = daemon.request("/up").json
     assert body.pop("environment")["MARK"] == "x"
@@ -94,6 +94,7 @@ def test_the_daemon_is_told_everything_it_needs(daemon: FakeDaemon) -> None:
         "scale": {"user-service": 3},
         "profiles": ["a", "b"],
         "keep": True,
+        "watch": True,
         "files": [str(daemon.project / "msctl.yaml")],
     }
 

@@ -127,3 +127,16 @@ def test_commands_are_watched_by_globs(project: Project) -> None:
         return not pids(project, "web") & before
 
     eventually(restarted, "restarted")
+
+
+def test_up_can_say_that_files_are_watched_until_the_service_is_stopped(project: Project) -> None:
+    port = free_port()
+    project.write("a.py", APP)
+    project.write("words.py", "WORD = 'one'\n")
+    project.write("later.py", "\n")
+    project.config({"a": {"port": port, "app": "a:app"}})
+    project.ok("up", "-w")
+    imports = project.directory / ".msctl/imports/a-1"
+    eventually(lambda: imports.exists() and "words.py" in imports.read_text(), "imports are known")
+    project.write("words.py", "WORD = 'two'\n")
+    served(port, "two")

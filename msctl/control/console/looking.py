@@ -26,7 +26,8 @@ async def status(desk: Desk, terminal: Terminal, request: Request) -> int:
         terminal.write(await asyncio.to_thread(_text, document, request, terminal))
     else:
         terminal.write(_text(document, request, terminal))
-    failing = unwell(document, names) if request.flag("check") else []
+    asked_for = _named(document) if names else ()
+    failing = unwell(document, [*asked_for]) if request.flag("check") else []
     if failing:
         terminal.complain(f"not healthy: {', '.join(failing)}")
         return ExitCode.NOT_HEALTHY
@@ -36,8 +37,8 @@ async def status(desk: Desk, terminal: Terminal, request: Request) -> int:
 async def events(desk: Desk, terminal: Terminal, request: Request) -> int:
     """Show what happened to the fleet, and what happens to it."""
     names, follow = frozenset(request.many("services")), request.flag("follow")
-    if names:
-        await desk.status(sorted(names))  # refuses a name that no service has
+    if names:  # a name that no service has is refused
+        names = _named(await desk.status(sorted(names)))
     text = EventText(json=request.flag("as_json"), decorated=terminal.decorates_stdout)
     shown = False
     async for batch in desk.events(follow=follow):
@@ -48,6 +49,10 @@ async def events(desk: Desk, terminal: Terminal, request: Request) -> int:
     if not shown and not follow:
         terminal.say("no events")
     return ExitCode.OK
+
+
+def _named(document: Document) -> frozenset[str]:
+    return frozenset(service["name"] for service in document["services"])
 
 
 def _text(document: Document, request: Request, terminal: Terminal) -> str:

@@ -92,6 +92,7 @@ def up_body(request: Request) -> dict[str, Any]:
         "scale": _scale(request),
         "profiles": request.many("profile"),
         "keep": request.flag("keep"),
+        "watch": request.flag("watch"),
         "environment": request.mapping("environment"),
         "files": request.many("files"),
     }
