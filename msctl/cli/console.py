@@ -104,6 +104,29 @@ def _wait(project: Project, invocation: Invocation) -> int:
 
 
 def _stop(project: Project, invocation: Invocation) -> int:
+    if not invocation.flag("data"):
+        if invocation.flag("yes"):
+            raise UsageError("--yes goes with --data")
+        return _stop_services(project, invocation)
+    # Imported here for start-up time: hardly anybody deletes data.
+    from pathlib import Path  # noqa: PLC0415
+
+    from msctl.cli import fleet_data  # noqa: PLC0415
+    from msctl.config.naming import choose_services  # noqa: PLC0415
+
+    names = invocation.texts("services")
+    chosen = choose_services(names, project.service_names()) if names else ()
+    root = Path(project.root) / "data"
+    if not fleet_data.confirm(fleet_data.directories(root, chosen), yes=invocation.flag("yes")):
+        streams.say("nothing was stopped or deleted")
+        return ExitCode.FAILED
+    code = _stop_services(project, invocation)
+    if code == ExitCode.OK:
+        fleet_data.delete(fleet_data.directories(root, chosen))
+    return code
+
+
+def _stop_services(project: Project, invocation: Invocation) -> int:
     names = invocation.texts("services")
     try:
         conversation = _reach(project)

@@ -221,6 +221,8 @@ COMMANDS = (
         options=(
             _TIMEOUT,
             Option("kill", ("--kill",), FLAG, "Kill at once, without draining."),
+            Option("data", ("--data",), FLAG, "Delete their data too, after asking."),
+            Option("yes", ("--yes", "-y"), FLAG, "With --data: do not ask."),
             FILE,
         ),
         alias="down",
