@@ -51,7 +51,7 @@ def is_json(text: str) -> bool:
 
     try:
         loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
