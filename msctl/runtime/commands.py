@@ -12,7 +12,7 @@ from enum import Enum
 from msctl.config.models import FleetConfig
 from msctl.config.naming import choose_services
 from msctl.core.plan import DependencyGraph
-from msctl.errors import FleetError, UsageError
+from msctl.errors import FleetError, MsctlError, UsageError
 from msctl.proxy.meters import Meters
 from msctl.runtime.operation import Change, Operation, Outcome
 from msctl.runtime.orchestrator import Orchestrator, StopOptions
@@ -276,7 +276,11 @@ class Commands:
         What is `stale` is stopped.
         """
         running = {name for name in plan.wishes if not self._fleet.is_gone(name)}
-        await self._fleet.doors.open_all(plan.services.values(), running)
+        opened = await self._fleet.doors.open_all(plan.services.values(), running)
+        if self._fleet.ending:
+            for name in opened:
+                await self._fleet.doors.close(name)
+            raise MsctlError("the fleet is being stopped")
         before = {name: self._fleet.statement(name) for name in plan.wishes}
         self._fleet.fleet = plan.fleet
         for name in plan.retried:

@@ -70,6 +70,8 @@ class Orchestrator:
         self._tasks: asyncio.TaskGroup | None = None
         self._unused_doors = UnusedDoors(doors, self._has_unused_door, self.changed)
         self._scheduled = False
+        self.ending = False
+        """Whether everything is being stopped, so that nothing can be wanted any more."""
 
     @asynccontextmanager
     async def running(self, lives: Lives) -> AsyncIterator[None]:
@@ -80,12 +82,11 @@ class Orchestrator:
                 try:
                     yield
                 finally:
+                    self.ending = True
                     self.stop_all()
                     await self._until_gone()
         finally:
             unsubscribe()
-
-    # What is wanted
 
     def want(
         self,
@@ -182,7 +183,7 @@ class Orchestrator:
         return known.wish if known else None
 
     def statement(self, name: str) -> Statement | None:
-        """Return what is wanted of a service and with what, None when it was never started."""
+        """Return what is wanted of a service and with what; None when it never was."""
         return self._statements.get(name)
 
     def next_revision(self, name: str) -> int:
@@ -229,8 +230,6 @@ class Orchestrator:
     def graph(self) -> DependencyGraph:
         """Return the dependencies of the current configuration."""
         return DependencyGraph({n: s.dependencies for n, s in self.fleet.services.items()})
-
-    # What is
 
     def summary(self, name: str) -> ServiceSummary:
         """Return how a service is as a whole."""

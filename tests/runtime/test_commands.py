@@ -14,6 +14,7 @@ from msctl.runtime.commands import Goal, UpOptions
 from tests.runtime.bench import api, worker
 from tests.runtime.commanding import (
     SHOP,
+    Answer,
     actions,
     begin,
     bench,
@@ -596,5 +597,21 @@ def test_a_scale_for_a_service_that_is_not_started_is_a_warning(tmp_path: Path) 
             answer = up(parts, "user", scale={"mailer": 3})
             await answer.result()
             assert "--scale mailer" in answer.said("warning")[0]["message"]
+
+    run_virtual(main())
+
+
+def test_a_command_that_comes_while_the_fleet_ends_is_refused(tmp_path: Path) -> None:
+    async def main() -> None:
+        parts = bench(tmp_path, api("a"), api("b"))
+        answers: list[Answer] = []
+        parts.spawner.behave = lambda _: STUBBORN
+        async with parts.running():
+            await up(parts, "a").result()
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.1, lambda: answers.append(up(parts)))
+        result = await answers[0].result()
+        assert result["exit_code"] == 1
+        assert result["message"] == "the fleet is being stopped"
 
     run_virtual(main())
