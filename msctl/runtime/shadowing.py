@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.machinery import FrozenImporter, all_suffixes
 from pathlib import Path
 from typing import Self
@@ -45,9 +46,46 @@ class LoadedModules:
         return None
 
     def _is_loaded(self, name: str, source: Path) -> bool:
-        """Whether it is the very module that is loaded."""
+        """Whether it is the very module that is loaded, or another copy of it.
+
+        A clone of a project that is installed as well has such a copy.
+        """
         file = self.files[name]
-        return file is not None and Path(file).exists() and source.samefile(file)
+        if file is None or not Path(file).exists():
+            return False
+        return source.samefile(file) or _are_copies(_files_of(source), _files_of(Path(file)))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of a module, as it is now."""
+
+    path: str
+    name: str
+    """Below the module's own directory."""
+    size: int
+    changed: int
+    """In nanoseconds, by the system's clock."""
+
+
+def _files_of(source: Path) -> tuple[_File, ...]:
+    """Return the Python files of a module: all of a package, whatever of it is loaded."""
+    base = source.parent
+    paths = base.rglob("*.py") if source.stem == "__init__" else [source]
+    return tuple(
+        _File(str(path), str(path.relative_to(base)), facts.st_size, facts.st_mtime_ns)
+        for path in sorted(paths)
+        if (facts := path.stat())
+    )
+
+
+@lru_cache(maxsize=64)
+def _are_copies(files: tuple[_File, ...], others: tuple[_File, ...]) -> bool:
+    """Whether both are the same text; asked again only after something has changed."""
+    if [(file.name, file.size) for file in files] != [(file.name, file.size) for file in others]:
+        return False
+    pairs = zip(files, others, strict=True)
+    return all(Path(one.path).read_bytes() == Path(two.path).read_bytes() for one, two in pairs)
 
 
 def _source(path: Path, suffix: str) -> Path | None:

@@ -63,3 +63,20 @@ def test_modules_of_packages_are_not_looked_for() -> None:
     assert "os.path" in sys.modules
     assert not [name for name in LoadedModules.now().files if "." in name]
     assert os.name not in LoadedModules.now().files
+
+
+def test_a_copy_of_the_module_that_is_loaded_does_not_shadow_it(tmp_path: Path) -> None:
+    loaded, copy = tmp_path / "loaded", tmp_path / "copy"
+    for place in (loaded, copy):
+        (place / "shop" / "inner").mkdir(parents=True)
+        (place / "shop" / "__init__.py").write_text("x = 1\n")
+        (place / "shop" / "inner" / "more.py").write_text("y = 1\n")
+    modules = LoadedModules({"shop": str(loaded / "shop" / "__init__.py")})
+    assert modules.shadowed_in(str(copy)) is None
+    more = copy / "shop" / "inner" / "more.py"
+    more.write_text("y = 2\n")
+    assert "takes the place" in (modules.shadowed_in(str(copy)) or "")
+    more.write_text("y = 1\n")
+    assert modules.shadowed_in(str(copy)) is None
+    (copy / "shop" / "new.py").write_text("")
+    assert "takes the place" in (modules.shadowed_in(str(copy)) or "")
