@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,15 @@ from random import Random
 import uvloop
 
 from msctl.clock import Clock, SystemClock, timestamp
+from msctl.config.fleet import GATEWAY_PORT
+from msctl.config.isolation import isolated, under_name
 from msctl.config.loader import load_fleet
 from msctl.config.location import ConfigLocation
 from msctl.config.models import FleetConfig
 from msctl.control.api import ControlApi
 from msctl.control.breakers import breaker_routes
 from msctl.control.server import control_server
+from msctl.control.surroundings import surroundings_routes
 from msctl.control.why import why_routes
 from msctl.core.discovery import ServiceDiscovery
 from msctl.core.probe_rate import ProbeRate
@@ -53,7 +56,6 @@ from msctl.runtime.template_keeper import TemplateKeeper
 from msctl.runtime.warm_spawner import WarmSpawner
 from msctl.runtime.why import Why
 
-GATEWAY_PORT = 8700
 _GATEWAY_TRIES = 100
 UNUSED_LIMIT = 10.0
 """Seconds after which a daemon ends that nobody has asked for anything: who started it is gone."""
@@ -80,7 +82,10 @@ def run(spec: DaemonSpec, lifeline: int, channel: int, template: Template | None
 
 def _load(spec: DaemonSpec, files: tuple[str, ...], environment: Mapping[str, str]) -> FleetConfig:
     paths = tuple(map(Path, files)) or spec.files
-    return load_fleet(ConfigLocation(spec.project_dir, paths), environment)
+    fleet = load_fleet(ConfigLocation(spec.project_dir, paths), environment)
+    if spec.project is not None:
+        fleet = under_name(fleet, spec.project)
+    return isolated(fleet) if spec.isolated else fleet
 
 
 async def _serve(
@@ -133,17 +138,18 @@ def _assemble(
     gateway = _gateway(
         router, registry, logs, state, meters=meters, orchestrator=lambda: orchestrator
     )
-    breaker_watch = BreakerWatch(router, registry, events, clock)
+    named_ports = _NamedPorts(lambda: orchestrator)
     orchestrator = Orchestrator(
         fleet,
         registry=registry,
         router=router,
-        doors=Doors(gateway),
+        doors=Doors(gateway, named_ports),
         logs=logs,
         events=events,
         clock=clock,
         random=random,
     )
+    facts = FleetFacts(fleet.project, spec.project_dir, url, orchestrator.resolved)
     commands = Commands(orchestrator, lambda files, environ: _load(spec, files, environ), meters)
     templates = TemplateKeeper(template, lambda: orchestrator.fleet.preload, os.environ)
     return _Parts(
@@ -157,8 +163,8 @@ def _assemble(
         orchestrator=orchestrator,
         lives=_lives(
             spec,
-            orchestrator,
-            FleetFacts(fleet.project, url, orchestrator.resolved),
+            facts,
+            named_ports,
             spawner=WarmSpawner(ExecSpawner(reaper), templates, reaper),
             reaper=reaper,
             traffic=_Traffic(router, gateway, clock),
@@ -166,15 +172,21 @@ def _assemble(
         ),
         automation=Automation(orchestrator, commands, meters, state),
         api=ControlApi(orchestrator, commands, StatusReport(orchestrator, url, clock.now()), end)
-        .with_routes(breaker_routes(Breakers(orchestrator, breaker_watch)))
-        .with_routes(why_routes(Why(orchestrator, state))),
+        .with_routes(breaker_routes(_breakers(orchestrator)))
+        .with_routes(why_routes(Why(orchestrator, state)))
+        .with_routes(surroundings_routes(orchestrator, facts, state.data_root)),
     )
+
+
+def _breakers(fleet: Orchestrator) -> Breakers:
+    watch = BreakerWatch(fleet.router, fleet.registry, fleet.events, fleet.clock)
+    return Breakers(fleet, watch)
 
 
 def _lives(
     spec: DaemonSpec,
-    orchestrator: Orchestrator,
     facts: FleetFacts,
+    named_ports: Container[int],
     *,
     spawner: Spawner,
     reaper: Reaper,
@@ -190,7 +202,7 @@ def _lives(
         random=random,
         probe_rate=ProbeRate(),
         facts=facts,
-        named_ports=_NamedPorts(orchestrator),
+        named_ports=named_ports,
         traffic=traffic,
         limiter=open_limiter(),
     )
@@ -251,13 +263,13 @@ async def _in_motion(parts: _Parts) -> AsyncIterator[None]:
 
 
 class _NamedPorts:
-    """The ports that the config names: no instance is given one of them."""
+    """The ports that the config names: nothing that is drawn is one of them."""
 
-    def __init__(self, orchestrator: Orchestrator) -> None:
+    def __init__(self, orchestrator: Callable[[], Orchestrator]) -> None:
         self._orchestrator = orchestrator
 
     def __contains__(self, port: object) -> bool:
-        return any(s.port == port for s in self._orchestrator.fleet.services.values())
+        return port in self._orchestrator().fleet.named_ports
 
 
 class _Traffic:
@@ -285,7 +297,7 @@ def _bind_gateway(fleet: FleetConfig) -> socket.socket:
     host, port = fleet.gateway.host, fleet.gateway.port
     if port is not None:
         return ports.bind_gateway(host, port)
-    named = {service.port for service in fleet.services.values()}
+    named = fleet.named_ports
     for candidate in range(GATEWAY_PORT, GATEWAY_PORT + _GATEWAY_TRIES):
         if candidate not in named:
             try:

@@ -57,10 +57,15 @@ class UnknownInstance(UnknownService):
 
 
 class NoDaemon(MsctlError):
-    """No daemon runs for this project."""
+    """No daemon runs for this project, or for the fleet of this name beside the first."""
 
-    def __init__(self) -> None:
-        super().__init__("no fleet is running here; start it with: msctl up")
+    def __init__(self, project: str | None = None) -> None:
+        if project is None:
+            super().__init__("no fleet is running here; start it with: msctl up")
+        else:
+            super().__init__(
+                f"no fleet {project} is running here; start it with: msctl -p {project} up"
+            )
 
 
 class FleetError(MsctlError):

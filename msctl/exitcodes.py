@@ -14,5 +14,8 @@ class ExitCode:
     TIMED_OUT = 28
     TRY_LATER = 75
     EXPIRED = 124
+    NOT_EXECUTABLE = 126
+    NOT_FOUND = 127
+    """Both of a command that msctl was to run, as of a shell."""
     INTERRUPTED = 130
     TERMINATED = 143

@@ -6,9 +6,20 @@ from typing import Annotated, cast
 
 import typer
 
-from msctl.cli import breaker, doctor, grammar, graph, init, inspection, schema, streams, why
+from msctl.cli import (
+    breaker,
+    doctor,
+    grammar,
+    graph,
+    init,
+    inspection,
+    projects,
+    schema,
+    streams,
+    why,
+)
 from msctl.cli.guard import guarded
-from msctl.cli.options import Action, FileOption
+from msctl.cli.options import Action, Before, FileOption, ProjectOption
 from msctl.cli.typed import Runner, add_command, deferred
 from msctl.errors import UsageError
 
@@ -26,6 +37,7 @@ def _show_version(value: bool) -> None:  # noqa: FBT001  typer's form of a callb
 def _globals(
     context: typer.Context,
     file: FileOption = None,
+    project: ProjectOption = None,
     *,
     _version: Annotated[
         bool,
@@ -33,7 +45,7 @@ def _globals(
     ] = False,
 ) -> None:
     """Run a fleet of services on this machine as if it were a cluster."""
-    context.obj = [*map(str, file or ())]
+    context.obj = Before().also(file, project)
 
 
 def build(runner: Runner = deferred) -> typer.Typer:
@@ -50,6 +62,7 @@ def build(runner: Runner = deferred) -> typer.Typer:
     app.add_typer(breaker.group(), name="breaker")
     app.command("validate")(inspection.validate)
     app.command("graph")(graph.command)
+    app.command("projects")(projects.command)
     app.command("why")(why.command)
     app.command("doctor")(doctor.command)
     app.command("schema")(schema.command)

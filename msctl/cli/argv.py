@@ -20,13 +20,17 @@ _LONGEST_NUMBER = 9
 class Invocation:
     """A command as it was asked for: every argument and option of its grammar has a value."""
 
-    __slots__ = ("command", "files", "values")
+    __slots__ = ("command", "files", "project", "values")
 
-    def __init__(self, command: str, values: Values, files: tuple[str, ...]) -> None:
+    def __init__(
+        self, command: str, values: Values, files: tuple[str, ...], project: str | None = None
+    ) -> None:
         self.command = command
         self.values = values
         self.files = files
         """Those of `-f`, before and after the command's name."""
+        self.project = project
+        """That of `-p`; the one after the command's name counts."""
 
     def flag(self, name: str) -> bool:
         """Return whether a FLAG is given."""
@@ -60,7 +64,8 @@ class Invocation:
 
     def __repr__(self) -> str:
         """Show everything."""
-        return f"Invocation({self.command!r}, {self.values!r}, {self.files!r})"
+        facts = (self.command, self.values, self.files, self.project)
+        return f"Invocation{facts!r}"
 
 
 class Unusual(Exception):
@@ -72,11 +77,14 @@ def parse(argv: "Sequence[str]") -> Invocation:
     if not all(argv) or not _is_text(argv):
         raise Unusual
     files: list[str] = []
+    project: str | None = None
     rest = list(argv)
     while rest and rest[0].startswith("-"):
-        option, value = _option(grammar.GLOBAL, rest)
-        assert option is grammar.FILE
-        files.append(str(value))
+        option, value = _option(grammar.COMMON, rest)
+        if option is grammar.FILE:
+            files.append(str(value))
+        else:
+            project = str(value)
     if not rest:
         raise Unusual
     name = rest.pop(0)
@@ -86,9 +94,19 @@ def parse(argv: "Sequence[str]") -> Invocation:
     values = _defaults(command)
     positional = _options(command, rest, values)
     _distribute(command.arguments, positional, values)
-    own = values.pop("file")
-    assert isinstance(own, tuple)
-    return Invocation(command.name, values, (*files, *own))
+    return invocation(command, values, files, project)
+
+
+def invocation(
+    command: Command, values: Values, files: "Sequence[str]", project: str | None
+) -> Invocation:
+    """Return what is asked for with these values, and what stood before the command's name."""
+    own_files, own_project = values.pop("file"), values.pop("project", None)
+    assert isinstance(own_files, tuple)
+    assert own_project is None or isinstance(own_project, str)
+    return Invocation(
+        command.name, values, (*files, *own_files), project if own_project is None else own_project
+    )
 
 
 def _is_text(argv: "Sequence[str]") -> bool:
@@ -112,11 +130,15 @@ def _defaults(command: Command) -> Values:
 
 
 def _options(command: Command, rest: "list[str]", values: Values) -> "list[str]":
-    """Take the options out of the line; return the arguments."""
+    """Take the options out of the line, and a REST argument; return the other arguments."""
     positional: list[str] = []
+    last = command.arguments[-1]
     while rest:
         if rest[0] == "--":
-            positional += rest[1:]
+            if last.times == grammar.REST:
+                values[last.name] = tuple(rest[1:])
+            else:
+                positional += rest[1:]
             break
         if len(rest[0]) == 1 or not rest[0].startswith("-"):
             positional.append(rest.pop(0))
@@ -174,11 +196,15 @@ def _digits(text: str) -> str:
 def _distribute(arguments: "tuple[Argument, ...]", given: "list[str]", values: Values) -> None:
     """Give the arguments their names."""
     for argument in arguments:
+        if argument.times == grammar.REST:
+            if not values.get(argument.name):
+                raise Unusual
+            continue
         if argument.times in (grammar.ANY, grammar.SOME):
             if argument.times == grammar.SOME and not given:
                 raise Unusual
-            values[argument.name] = tuple(given)
-            return
+            values[argument.name], given = tuple(given), []
+            continue
         if not given and argument.times == grammar.ONE:
             raise Unusual
         values[argument.name] = given.pop(0) if given else None

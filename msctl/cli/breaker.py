@@ -11,7 +11,15 @@ import typer
 
 from msctl.cli import streams
 from msctl.cli.completion import complete_breakers
-from msctl.cli.options import Action, FileOption, project_of
+from msctl.cli.options import (
+    Action,
+    FileOption,
+    ProjectOption,
+    given_before,
+    on_fleet,
+    project_of,
+)
+from msctl.cli.project import Project
 from msctl.errors import UsageError
 from msctl.exitcodes import ExitCode
 from msctl.render.breaker_table import breaker_lines
@@ -47,19 +55,22 @@ def group() -> typer.Typer:
 
 
 def table(
-    context: typer.Context, *, as_json: JsonOption = False, file: FileOption = None
+    context: typer.Context,
+    *,
+    as_json: JsonOption = False,
+    file: FileOption = None,
+    project: ProjectOption = None,
 ) -> Action | None:
     """Show the circuit breakers, or take them in hand."""
     if context.invoked_subcommand is not None:
-        context.obj = [*(context.obj or ()), *map(str, file or ())]
+        context.obj = given_before(context).also(file, project)
         return None
-    project = project_of(context, file)
 
-    def carry_out() -> int:
-        document = project.client.fetch("GET", "/breakers", timeout=_PATIENCE)
+    def show(fleet: Project) -> int:
+        document = fleet.client.fetch("GET", "/breakers", timeout=_PATIENCE)
         return _show(document, as_json=as_json)
 
-    return carry_out
+    return on_fleet(project_of(context, file, project), show)
 
 
 def open_(
@@ -69,9 +80,10 @@ def open_(
     time: ForOption = None,
     as_json: JsonOption = False,
     file: FileOption = None,
+    project: ProjectOption = None,
 ) -> Action:
     """Let no call pass, until told otherwise or for some time."""
-    return _command(context, file, "open", name, time, as_json=as_json)
+    return _command(context, (file, project), "open", name, time, as_json=as_json)
 
 
 def close(
@@ -81,9 +93,10 @@ def close(
     time: ForOption = None,
     as_json: JsonOption = False,
     file: FileOption = None,
+    project: ProjectOption = None,
 ) -> Action:
     """Let every call pass, until told otherwise or for some time."""
-    return _command(context, file, "close", name, time, as_json=as_json)
+    return _command(context, (file, project), "close", name, time, as_json=as_json)
 
 
 def auto(
@@ -92,9 +105,10 @@ def auto(
     *,
     as_json: JsonOption = False,
     file: FileOption = None,
+    project: ProjectOption = None,
 ) -> Action:
     """Let a breaker decide by itself again: ends what open and close did."""
-    return _command(context, file, "auto", name, as_json=as_json)
+    return _command(context, (file, project), "auto", name, as_json=as_json)
 
 
 def reset(
@@ -103,30 +117,31 @@ def reset(
     *,
     as_json: JsonOption = False,
     file: FileOption = None,
+    project: ProjectOption = None,
 ) -> Action:
     """Close a breaker and forget everything that it has counted."""
-    return _command(context, file, "reset", name, as_json=as_json)
+    return _command(context, (file, project), "reset", name, as_json=as_json)
 
 
 def _command(
     context: typer.Context,
-    file: list[Path] | None,
+    where: tuple[list[Path] | None, str | None],
     action: str,
     name: str,
     time: str | None = None,
     *,
     as_json: bool,
 ) -> Action:
-    project = project_of(context, file)
+    fleet = project_of(context, *where)
     body = {"name": name, "for": _seconds(time)}
     # `breaker --json open NAME` means the same as `breaker open NAME --json`.
     as_json = as_json or bool(context.parent and context.parent.params.get("as_json"))
 
-    def carry_out() -> int:
-        document = project.client.fetch("POST", f"/breakers/{action}", body, timeout=_PATIENCE)
+    def act(fleet: Project) -> int:
+        document = fleet.client.fetch("POST", f"/breakers/{action}", body, timeout=_PATIENCE)
         return _show(document, as_json=as_json)
 
-    return carry_out
+    return on_fleet(fleet, act)
 
 
 def _seconds(time: str | None) -> float | None:

@@ -17,7 +17,6 @@ _CRASH_TIMEOUT = 2.0
 """Seconds in which a guardian has cleaned up after a daemon that was killed."""
 _BEGINNING_POLL = 0.05
 _BEGINNING_TIMEOUT = 10.0
-_LEFT = "left; the daemon goes on by itself, see: msctl status"
 
 
 def run(project: Project, invocation: Invocation) -> int:
@@ -26,13 +25,13 @@ def run(project: Project, invocation: Invocation) -> int:
     try:
         return commands.get(invocation.command, _change)(project, invocation)
     except Left as left:
-        streams.say(_LEFT)
+        streams.say(f"left; the daemon goes on by itself, see: {project.program} status")
         return left.code
 
 
-def fields_of(invocation: Invocation) -> Fields:
+def fields_of(invocation: Invocation, project: Project) -> Fields:
     """Return the values of arguments and options as the console takes them."""
-    fields: Fields = []
+    fields: Fields = [] if project.name is None else [("program", project.program)]
     for name, value in invocation.values.items():
         if isinstance(value, tuple):
             fields += [(name, text) for text in value]
@@ -62,7 +61,7 @@ def _status(project: Project, invocation: Invocation) -> int:
     conversation = Conversation(
         project.socket, None if watched else _PATIENCE, needs_stdout=watched
     )
-    conversation.ask("status", fields_of(invocation))
+    conversation.ask("status", fields_of(invocation, project))
     if not watched:
         return conversation.listen()
     try:
@@ -77,7 +76,7 @@ def _status(project: Project, invocation: Invocation) -> int:
 def _events(project: Project, invocation: Invocation) -> int:
     follow = invocation.flag("follow")
     conversation = Conversation(project.socket, None if follow else _PATIENCE)
-    conversation.ask("events", fields_of(invocation))
+    conversation.ask("events", fields_of(invocation, project))
     return conversation.watch() if follow else conversation.listen()
 
 
@@ -87,7 +86,7 @@ def _change(project: Project, invocation: Invocation) -> int:
     if invocation.command == "restart" and invocation.count("parallel") == 0:
         raise UsageError("--parallel 0: give 1 or more")
     conversation = Conversation(project.socket)
-    conversation.ask(invocation.command, [*fields_of(invocation), *environment()])
+    conversation.ask(invocation.command, [*fields_of(invocation, project), *environment()])
     return conversation.see_through()
 
 
@@ -99,7 +98,7 @@ def _wait(project: Project, invocation: Invocation) -> int:
             raise
         project.check_names(invocation.texts("services"))
         return ExitCode.OK  # what does not run has stopped
-    conversation.ask("wait", fields_of(invocation))
+    conversation.ask("wait", fields_of(invocation, project))
     return conversation.see_through()
 
 
@@ -134,7 +133,7 @@ def _stop_services(project: Project, invocation: Invocation) -> int:
         project.check_names(names)
         streams.say("nothing is running here")
         return ExitCode.OK
-    conversation.ask("stop", fields_of(invocation))
+    conversation.ask("stop", fields_of(invocation, project))
     try:
         code = conversation.see_through()
     except BrokenResponse:

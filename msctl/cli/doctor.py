@@ -9,13 +9,15 @@ from typing import Annotated
 import typer
 
 from msctl.cli import streams
-from msctl.cli.options import Action, FileOption, project_of
+from msctl.cli.options import Action, FileOption, ProjectOption, project_of
 from msctl.cli.project import Project
 from msctl.config.location import ConfigLocation
-from msctl.errors import UsageError
+from msctl.errors import MsctlError, UsageError
 from msctl.exitcodes import ExitCode
 from msctl.render.doctor_text import doctor_lines
 from msctl.runtime.statedir import StateDir
+
+_PATIENCE = 2.0  # seconds for the daemon's answer
 
 
 def command(
@@ -23,10 +25,11 @@ def command(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
     file: FileOption = None,
+    project: ProjectOption = None,
 ) -> Action:
     """Examine machine and configuration: exit 1 when something keeps the fleet from running."""
-    project = project_of(context, file)
-    return lambda: _doctor(project, as_json=as_json)
+    fleet = project_of(context, file, project)
+    return lambda: _doctor(fleet, as_json=as_json)
 
 
 def _doctor(project: Project, *, as_json: bool) -> int:
@@ -41,6 +44,7 @@ def _doctor(project: Project, *, as_json: bool) -> int:
         state=_state(project),
         environ=os.environ,
         here=Path.cwd(),
+        isolated=_is_isolated(project),
     )
     document = report(examine(patient))
     if as_json:
@@ -56,6 +60,15 @@ def _location(project: Project) -> tuple[ConfigLocation | None, str]:
         return project.location, ""
     except UsageError as error:
         return None, str(error)
+
+
+def _is_isolated(project: Project) -> bool:
+    """Whether a fleet runs here whose ports are not those of the configuration."""
+    try:
+        document = project.client.fetch("GET", "/status", timeout=_PATIENCE)
+    except MsctlError:
+        return False
+    return bool(document.get("isolated"))
 
 
 def _state(project: Project) -> StateDir | None:

@@ -25,6 +25,8 @@ OPTIONAL = "optional"
 ANY = "any"
 SOME = "some"
 """At least once."""
+REST = "rest"
+"""All that follows `--`, which has to be there with something behind it."""
 
 
 class Option:
@@ -99,6 +101,15 @@ _FILE_HELP = "Config file or directory; may be repeated."
 FILE = Option("file", ("--file", "-f"), PATHS, _FILE_HELP, metavar="PATH")
 _LONG_FILE = Option("file", ("--file",), PATHS, _FILE_HELP, metavar="PATH")
 """Where -f means --follow."""
+PROJECT = Option(
+    "project",
+    ("--project", "-p"),
+    TEXT,
+    "The fleet of this name, beside the first.",
+    metavar="NAME",
+)
+COMMON = (FILE, PROJECT)
+"""What may stand before the command's name, too, and counts for all of them then."""
 SERVICES = Argument(
     "services",
     ANY,
@@ -110,10 +121,8 @@ _TIMEOUT = Option(
     "timeout", ("--timeout",), SECONDS, "Give up after this many seconds.", metavar="S"
 )
 _FOLLOW = Option("follow", ("--follow", "-f"), FLAG, "Go on with what comes.")
+_PROFILE = Option("profile", ("--profile",), TEXTS, "Services of this profile too.", metavar="P")
 _JSON_LINES = Option("as_json", ("--json",), FLAG, "One JSON object a line.")
-
-GLOBAL = (FILE,)
-"""What may stand before the command's name, and count for all of them."""
 
 COMMANDS = (
     Command(
@@ -134,11 +143,17 @@ COMMANDS = (
             ),
             _TIMEOUT,
             Option("scale", ("--scale",), TEXTS, "Number of instances.", metavar="NAME=N"),
-            Option("profile", ("--profile",), TEXTS, "Services of this profile too.", metavar="P"),
+            _PROFILE,
+            Option(
+                "isolated",
+                ("--isolated",),
+                FLAG,
+                "One more fleet: a name, ports and data of its own.",
+            ),
             Option("dry_run", ("--dry-run",), FLAG, "Print what would be started, in order."),
             Option("keep", ("--keep",), FLAG, "On failure leave everything as it is."),
             Option("watch", ("--watch", "-w"), FLAG, "Restart them when their files change."),
-            FILE,
+            *COMMON,
         ),
         exclusive=(("detach", "foreground", "--detach and --foreground exclude each other"),),
     ),
@@ -151,7 +166,7 @@ COMMANDS = (
             Option("watch", ("--watch",), FLAG, "Show it until interrupted."),
             Option("check", ("--check",), FLAG, "Exit 3 unless all that is wanted is healthy."),
             Option("quiet", ("--quiet", "-q"), FLAG, "Names only."),
-            FILE,
+            *COMMON,
         ),
         alias="ps",
         exclusive=(
@@ -185,7 +200,7 @@ COMMANDS = (
                 "With --each: so many at a time.",
                 metavar="N",
             ),
-            FILE,
+            *COMMON,
         ),
         exclusive=(
             ("each", "body", "with --each the bodies come from stdin; leave BODY out"),
@@ -212,6 +227,7 @@ COMMANDS = (
             Option("no_prefix", ("--no-prefix",), FLAG, "The bare lines."),
             Option("timestamps", ("--timestamps", "-t"), FLAG, "Times, in UTC."),
             _LONG_FILE,
+            PROJECT,
         ),
     ),
     Command(
@@ -223,7 +239,7 @@ COMMANDS = (
             Option("kill", ("--kill",), FLAG, "Kill at once, without draining."),
             Option("data", ("--data",), FLAG, "Delete their data too, after asking."),
             Option("yes", ("--yes", "-y"), FLAG, "With --data: do not ask."),
-            FILE,
+            *COMMON,
         ),
         alias="down",
     ),
@@ -231,7 +247,7 @@ COMMANDS = (
         "start",
         "Start services that were stopped or have failed.",
         arguments=(SERVICES,),
-        options=(_TIMEOUT, FILE),
+        options=(_TIMEOUT, *COMMON),
     ),
     Command(
         "restart",
@@ -248,7 +264,7 @@ COMMANDS = (
                 metavar="N",
             ),
             _TIMEOUT,
-            FILE,
+            *COMMON,
         ),
     ),
     Command(
@@ -263,7 +279,7 @@ COMMANDS = (
                 services=True,
             ),
         ),
-        options=(_TIMEOUT, FILE),
+        options=(_TIMEOUT, *COMMON),
     ),
     Command(
         "wait",
@@ -278,13 +294,34 @@ COMMANDS = (
                 choices=("healthy", "stopped", "completed"),
             ),
             _TIMEOUT,
-            FILE,
+            *COMMON,
         ),
     ),
     Command(
         "events",
         "Show what happened to the fleet: its last 1000 events.",
         arguments=(SERVICES,),
-        options=(_FOLLOW, _JSON_LINES, _LONG_FILE),
+        options=(_FOLLOW, _JSON_LINES, _LONG_FILE, PROJECT),
+    ),
+    Command(
+        "with",
+        "Run a command beside a fleet of its own, which ends with it.\n\n"
+        "The services are started isolated and with fresh data; when all are healthy the command "
+        "runs, with their addresses in its environment. Its exit code is the result.",
+        arguments=(
+            SERVICES,
+            Argument("command", REST, "The command and its arguments.", metavar="COMMAND..."),
+        ),
+        options=(_TIMEOUT, _PROFILE, FILE),
+    ),
+    Command(
+        "run",
+        "Run a command in place of an instance of a service.\n\n"
+        "It gets the environment and the directory that the instance would get.",
+        arguments=(
+            Argument("service", ONE, "In whose place.", services=True),
+            Argument("command", REST, "The command and its arguments.", metavar="COMMAND..."),
+        ),
+        options=COMMON,
     ),
 )

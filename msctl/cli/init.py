@@ -8,7 +8,7 @@ import typer
 
 from msctl.cli import streams
 from msctl.cli.messages import warn
-from msctl.cli.options import Action
+from msctl.cli.options import Action, given_before
 from msctl.config.location import DIRECTORY_NAME, FILE_NAME, VARIABLE
 from msctl.errors import MsctlError, UsageError
 from msctl.exitcodes import ExitCode
@@ -36,7 +36,7 @@ def command(
     ] = False,
 ) -> Action:
     """Write a first msctl.yaml from the apps, Procfile or compose file found here."""
-    if context.obj:
+    if given_before(context).files:
         raise UsageError(f"init writes {FILE_NAME} here; --file is for what is there already")
     return lambda: _init(Path.cwd(), source, dry_run=dry_run)
 

@@ -6,6 +6,12 @@ Strings, and no import that is not needed at once: every command begins here.
 import os
 
 from msctl.cli import streams
+from msctl.cli.fleet_name import (
+    check_name,
+    is_told_by_user,
+    running_name,
+    told_by_environment,
+)
 from msctl.config.place import Place, find_place, upward
 from msctl.errors import ConfigError, MsctlError, UsageError
 from msctl.runtime.statepaths import LOCK, LOGS, RUN_FILE, SOCKET, state_root
@@ -24,12 +30,23 @@ _GONE_POLL = 0.005
 
 
 class Project:
-    """Found when it is first needed, from the given files or the current directory."""
+    """Found when it is first needed, from the given files or the current directory.
 
-    def __init__(self, files: "Sequence[str]" = ()) -> None:
+    A directory may have several fleets; `name` is for one beside the first, or for the first
+    by its own name. Without it `$MSCTL_PROJECT` counts, which in an instance is its own fleet
+    (`$MSCTL_PROJECT_DIR` then says of which directory). Raises UsageError for a bad name.
+    """
+
+    def __init__(self, files: "Sequence[str]" = (), name: str | None = None) -> None:
+        if name is not None:
+            check_name(name, "--project ")
         self._files = files
+        self._given = name
         self._place: Place | None = None
         self._root: str | None = None
+        self._name: str | None = None
+        self._is_named = False
+        """Whether `_name` is settled."""
 
     @property
     def place(self) -> Place:
@@ -39,11 +56,46 @@ class Project:
         return self._place
 
     @property
+    def name(self) -> str | None:
+        """Its name beside the first fleet of the directory; None for that one itself."""
+        if not self._is_named:
+            try:
+                directory = self.place[0]
+            except UsageError:
+                return self._given
+            wanted = self._given or told_by_environment(directory)
+            if wanted is not None and not self._is_first(directory, wanted):
+                self._name = wanted
+            self._is_named = True
+        return self._name
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether somebody has said which fleet of the directory is meant."""
+        return self._given is not None or is_told_by_user()
+
+    @property
+    def program(self) -> str:
+        """What the commands for this fleet begin with."""
+        return "msctl" if self.name is None else f"msctl -p {self.name}"
+
+    @property
+    def first_name(self) -> str:
+        """The name of the directory's first fleet; raises ConfigError when none can be read."""
+        return running_name(state_root(self.place[0])) or self.load_first().project
+
+    def beside(self, name: str) -> "Project":
+        """Return the fleet of this name beside the first one of the same directory."""
+        other = Project(self._files, name)
+        other._place, other._name, other._is_named = self.place, name, True
+        return other
+
+    @property
     def root(self) -> str:
         """The state directory, also of a running fleet whose configuration was deleted."""
         if self._root is None:
             try:
-                self._root = state_root(self.place[0])
+                self._root = state_root(self.place[0], self.name)
             except UsageError:
                 self._root = self._abandoned()
                 if self._root is None:
@@ -91,9 +143,12 @@ class Project:
 
     def load(self) -> "FleetConfig":
         """Read the configuration; raises ConfigError with everything that is wrong."""
-        from msctl.config.loader import load_fleet  # noqa: PLC0415
+        fleet = self.load_first()
+        if self.name is None:
+            return fleet
+        from msctl.config.isolation import under_name  # noqa: PLC0415
 
-        return load_fleet(self.location, os.environ)
+        return under_name(fleet, self.name)
 
     def service_names(self) -> list[str]:
         """Return the services' names, from the daemon or else from the configuration."""
@@ -154,12 +209,31 @@ class Project:
             return None
         return int(text) if text.isdigit() else None
 
+    def load_first(self) -> "FleetConfig":
+        """Read the configuration as the first fleet has it; raises ConfigError."""
+        from msctl.config.loader import load_fleet  # noqa: PLC0415
+
+        return load_fleet(self.location, os.environ)
+
+    def _is_first(self, directory: str, name: str) -> bool:
+        """Whether this is the first fleet's own name."""
+        if running_name(state_root(directory)) == name:
+            return True
+        if os.path.isdir(state_root(directory, name)):
+            return False
+        try:
+            return self.load_first().project == name
+        except ConfigError:
+            return False  # whoever needs it will say what is wrong
+
     def _abandoned(self) -> str | None:
         """Return the state of a running fleet here or above that has no configuration."""
         for directory in upward(os.getcwd()) if not self._files else ():
-            root = state_root(directory)
-            if os.path.exists(f"{root}/{RUN_FILE}"):
-                return root
+            wanted = self._given or told_by_environment(directory)
+            for root in (state_root(directory), state_root(directory, wanted)):
+                running = running_name(root)
+                if running is not None and wanted in (None, running):
+                    return root
         return None
 
 

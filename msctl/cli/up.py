@@ -1,6 +1,5 @@
 """`msctl up`: start services with what they depend on, and wait until all are healthy."""
 
-import os
 import sys
 
 from msctl.cli import streams
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 _ROLLBACK_TIMEOUT = 5.0
 _GONE_TIMEOUT = 10.0
-_LEFT = "left; the daemon goes on by itself, see: msctl status"
 
 
 def run(project: Project, invocation: Invocation) -> int:
@@ -28,22 +26,29 @@ def run(project: Project, invocation: Invocation) -> int:
         # Imported here for start-up time: reading the configuration costs more than the rest.
         from msctl.cli.dryrun import print_plan  # noqa: PLC0415
 
+        fleet = project.load()
+        if invocation.flag("isolated"):
+            from msctl.config.isolation import isolated  # noqa: PLC0415
+
+            fleet = isolated(fleet)
         print_plan(
-            project.load(),
+            fleet,
             names=invocation.texts("services"),
             profiles=frozenset(invocation.texts("profile")),
             scale=scale,
             no_deps=invocation.flag("no_deps"),
         )
         return ExitCode.OK
-    started = _ensure_daemon(project)
+    from msctl.cli.beginning import have_daemon  # noqa: PLC0415 - no other starts a daemon
+
+    project, started = have_daemon(project, isolated=invocation.flag("isolated"))
     if invocation.flag("foreground"):
         return _foreground(project, invocation)
     conversation = _ask(project, invocation, "up")
     try:
         code = conversation.see_through()
     except Left as left:
-        streams.say(_LEFT)
+        streams.say(f"left; the daemon goes on by itself, see: {project.program} status")
         return left.code
     if code != ExitCode.OK and started and not invocation.flag("keep"):
         project.wait_until_gone(_ROLLBACK_TIMEOUT)
@@ -53,25 +58,8 @@ def run(project: Project, invocation: Invocation) -> int:
 def _ask(project: Project, invocation: Invocation, command: str) -> Conversation:
     conversation = Conversation(project.socket)
     files = [("files", file) for file in project.place[1]]
-    conversation.ask(command, [*fields_of(invocation), *files, *environment()])
+    conversation.ask(command, [*fields_of(invocation, project), *files, *environment()])
     return conversation
-
-
-def _ensure_daemon(project: Project) -> bool:
-    # Imported here for start-up time: no other command starts a daemon.
-    from pathlib import Path  # noqa: PLC0415
-
-    from msctl.runtime.launcher import DaemonSpec, ensure_daemon  # noqa: PLC0415
-
-    directory, files = project.place
-    root = Path(project.root)
-    spec = DaemonSpec(
-        project_dir=Path(directory),
-        files=tuple(map(Path, files)),
-        state_dir=root,
-        data_dir=root / "data",
-    )
-    return ensure_daemon(spec, os.environ)
 
 
 def _foreground(project: Project, invocation: Invocation) -> int:

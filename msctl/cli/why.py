@@ -11,7 +11,7 @@ import typer
 from msctl.cli import streams
 from msctl.cli.completion import complete_breakers
 from msctl.cli.messages import complain
-from msctl.cli.options import Action, FileOption, project_of
+from msctl.cli.options import Action, FileOption, ProjectOption, project_of
 from msctl.cli.project import Project
 from msctl.clock import SystemClock
 from msctl.errors import NoDaemon
@@ -35,19 +35,20 @@ def command(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
     file: FileOption = None,
+    project: ProjectOption = None,
 ) -> Action:
     """Explain why a service is as it is: the causes, each with its evidence."""
-    project = project_of(context, file)
-    return lambda: _why(project, service, as_json=as_json)
+    fleet = project_of(context, file, project)
+    return lambda: _why(fleet, service, as_json=as_json)
 
 
 def _why(project: Project, service: str, *, as_json: bool) -> int:
     query = urlencode({"service": service})
     try:
         document = project.client.fetch("GET", f"/why?{query}", timeout=_PATIENCE)
-    except NoDaemon as error:
+    except NoDaemon:
         _show(_without_daemon(project, service), as_json=as_json)
-        complain(str(error))
+        complain(str(NoDaemon(project.name)))
         return ExitCode.NO_DAEMON
     _show(document, as_json=as_json)
     return ExitCode.OK

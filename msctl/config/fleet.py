@@ -14,6 +14,9 @@ _PROJECT = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 _MODULE = r"^[^\W\d]\w*(\.[^\W\d]\w*)*$"
 _HIGHEST_PORT = 65535
 
+GATEWAY_PORT = 8700
+"""The gateway's port where none is set; the next free one if that is taken (contract.md, HTTP)."""
+
 
 def _loopback(value: object) -> object:
     if value == "localhost":
@@ -73,3 +76,13 @@ class FleetConfig(BaseModel):
     preload: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     """The configuration files that were read, absolute."""
+    isolated: bool = False
+    """Whether it is to have nothing that only one fleet of the project can have."""
+    left_ports: frozenset[int] = frozenset()
+    """Ports that the files name and that this fleet leaves to another one."""
+
+    @property
+    def named_ports(self) -> frozenset[int]:
+        """Every port that the files name: nothing that is drawn may be one of them."""
+        own = {self.gateway.port, *(service.port for service in self.services.values())}
+        return self.left_ports | {port for port in own if isinstance(port, int)}

@@ -1,6 +1,8 @@
 """A second fleet from the same configuration: nothing that only one of them could have."""
 
 from msctl.config.fleet import FleetConfig
+from msctl.config.health import HealthConfig
+from msctl.config.service import ServiceConfig
 
 
 def under_name(fleet: FleetConfig, project: str) -> FleetConfig:
@@ -14,9 +16,22 @@ def isolated(fleet: FleetConfig) -> FleetConfig:
     Services find each other by their environment, so nothing else has to change. A command
     that names its port as a number and not as `${PORT}` cannot run twice all the same.
     """
-    services = {
-        name: service.model_copy(update={"port": "auto"}) if service.has_port else service
-        for name, service in fleet.services.items()
-    }
-    gateway = fleet.gateway.model_copy(update={"port": None})
-    return fleet.model_copy(update={"services": services, "gateway": gateway})
+    return fleet.model_copy(
+        update={
+            "services": {name: _with_any_port(each) for name, each in fleet.services.items()},
+            "gateway": fleet.gateway.model_copy(update={"port": None}),
+            "isolated": True,
+            "left_ports": fleet.named_ports,
+        }
+    )
+
+
+def _with_any_port(service: ServiceConfig) -> ServiceConfig:
+    if not service.has_port:
+        return service
+    changes: dict[str, object] = {"port": "auto"}
+    health = service.health
+    if isinstance(health, HealthConfig) and health.tcp is not False and health.tcp == service.port:
+        # The number was its own port's, which is another one now.
+        changes["health"] = health.model_copy(update={"tcp": True})
+    return service.model_copy(update=changes)

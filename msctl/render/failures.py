@@ -10,8 +10,13 @@ from msctl.render.style import Style, paint
 _INDENT = "    "
 
 
-def failure_lines(failures: Iterable[Failure], *, decorated: bool) -> list[str]:
-    """Return the lines that describe each failure, the evidence below it."""
+def failure_lines(
+    failures: Iterable[Failure], *, decorated: bool, program: str | None = "msctl"
+) -> list[str]:
+    """Return the lines that describe each failure, the evidence below it.
+
+    `program` is what commands for this fleet begin with; None where there is no log to look at.
+    """
     lines: list[str] = []
     for failure in failures:
         error = paint("error:", Style.BAD, decorated=decorated)
@@ -20,8 +25,8 @@ def failure_lines(failures: Iterable[Failure], *, decorated: bool) -> list[str]:
         source = failure.instance or failure.service
         bar = paint(f"{source} |", Style.QUIET, decorated=decorated)
         lines += [f"{_INDENT}{bar} {line}".rstrip() for line in failure.logs]
-        if failure.logs:
-            lines.append(f"{_INDENT}all of its log: msctl logs {failure.service}")
+        if failure.logs and program:
+            lines.append(f"{_INDENT}all of its log: {program} logs {failure.service}")
     return lines
 
 

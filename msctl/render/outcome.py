@@ -43,10 +43,15 @@ class Result:
         )
 
 
-def trouble_lines(result: Result, directory: Path, *, decorated: bool) -> list[str]:
-    """Say why an operation did not succeed; files are named as seen from `directory`."""
+def trouble_lines(
+    result: Result, directory: Path, *, decorated: bool, program: str | None = "msctl"
+) -> list[str]:
+    """Say why an operation did not succeed; files are named as seen from `directory`.
+
+    `program` is what commands for this fleet begin with, None for one that is gone by then.
+    """
     lines = problem_lines(result.problems, directory) if result.problems else []
-    lines += failure_lines(result.failures, decorated=decorated)
+    lines += failure_lines(result.failures, decorated=decorated, program=program)
     if result.exit_code in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:
         lines.append(result.message or "interrupted")
     elif result.message and not result.problems and not _is_repetition(result):

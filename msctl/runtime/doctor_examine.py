@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msctl.config.isolation import isolated
 from msctl.config.loader import load_fleet
 from msctl.config.location import ConfigLocation
 from msctl.config.models import FleetConfig
@@ -44,6 +45,8 @@ class Patient:
     environ: Mapping[str, str]
     here: Path
     """Files are named as seen from this directory."""
+    isolated: bool = False
+    """Whether it is a fleet whose ports are drawn."""
 
 
 def examine(patient: Patient) -> Iterator[Finding]:
@@ -73,7 +76,8 @@ def _read(patient: Patient) -> tuple[FleetConfig | None, ConfigFacts]:
     except ConfigError as error:
         seen = [replace(p, file=Path(_seen(p.file, patient.here))) for p in error.problems]
         return None, ConfigFacts(files=files, problems=seen)
-    return fleet, ConfigFacts(files=files, services=len(fleet.services))
+    facts = ConfigFacts(files=files, services=len(fleet.services))
+    return isolated(fleet) if patient.isolated else fleet, facts
 
 
 def _seen(file: Path, here: Path) -> str:

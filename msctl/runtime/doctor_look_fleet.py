@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msctl.client import ControlClient
 from msctl.clock import SystemClock
+from msctl.config.fleet import GATEWAY_PORT
 from msctl.config.models import FleetConfig, HealthConfig, ServiceConfig
 from msctl.errors import MsctlError
 from msctl.runtime import ports
@@ -22,8 +23,6 @@ from msctl.runtime.portholders import find_holders
 from msctl.runtime.proctree import descendants
 from msctl.runtime.statedir import StateDir
 
-GATEWAY_PORT = 8700
-"""What the daemon takes where none is set (contract.md, HTTP)."""
 _TIME_LIMIT = 20.0
 """Seconds for an interpreter to look for modules, or to import those of `preload`."""
 _PATIENCE = 2.0  # seconds for the daemon's answer

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msctl.config.models import ServiceConfig
@@ -25,8 +25,10 @@ class Gateway(Protocol):
 class Doors:
     """Owns the front door of every service that has been started."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, named_ports: Container[int] = ()) -> None:
         self._gateway = gateway
+        self._named_ports = named_ports
+        """What is drawn is none of these."""
         self._open: dict[str, ServiceConfig] = {}
         self._configured: dict[str, ServiceConfig] = {}
         self._reserved: dict[str, Sequence[socket.socket]] = {}
@@ -52,7 +54,7 @@ class Doors:
         """
         async with self._opening:
             missing = {each.name: each for each in services if not self._is_open(each)}
-            bound = await _bind_all(missing.values(), running)
+            bound = await self._bind_all(missing.values(), running)
             served: list[str] = []
             try:
                 for name in bound:
@@ -91,39 +93,39 @@ class Doors:
         self._open[service.name] = service.model_copy(update={"port": port})
         self._configured[service.name] = service
 
+    async def _bind_all(
+        self, services: Iterable[ServiceConfig], running: set[str]
+    ) -> dict[str, list[socket.socket]]:
+        bound: dict[str, list[socket.socket]] = {}
+        taken: list[MsctlError] = []
+        for service in services:
+            try:
+                sockets = await asyncio.to_thread(self._bind, service, service.name in running)
+            except MsctlError as error:
+                taken.append(error)
+            else:
+                if sockets:
+                    bound[service.name] = sockets
+        if taken:
+            _close_all(bound)
+            raise ExceptionGroup("ports in use", taken)
+        return bound
 
-async def _bind_all(
-    services: Iterable[ServiceConfig], running: set[str]
-) -> dict[str, list[socket.socket]]:
-    bound: dict[str, list[socket.socket]] = {}
-    taken: list[MsctlError] = []
-    for service in services:
-        try:
-            sockets = await asyncio.to_thread(_bind, service, service.name in running)
-        except MsctlError as error:
-            taken.append(error)
-        else:
-            if sockets:
-                bound[service.name] = sockets
-    if taken:
-        _close_all(bound)
-        raise ExceptionGroup("ports in use", taken)
-    return bound
+    def _bind(self, service: ServiceConfig, runs_already: bool) -> list[socket.socket]:  # noqa: FBT001  for to_thread
+        name, host, port = service.name, service.host, service.port
+        if port == "auto":
+            if service.is_http:
+                return ports.draw_front_door(name, host, self._named_ports)
+            return [ports.reserve(self._named_ports)]
+        if not isinstance(port, int):
+            return []
+        if service.is_http:
+            return ports.bind_front_door(name, host, port)
+        if not runs_already:
+            ports.check_free(name, host, port)
+        return []
 
 
 def _close_all(bound: Mapping[str, Sequence[socket.socket]]) -> None:
     for listener in (each for sockets in bound.values() for each in sockets):
         listener.close()
-
-
-def _bind(service: ServiceConfig, runs_already: bool) -> list[socket.socket]:  # noqa: FBT001  for to_thread
-    if not isinstance(service.port, int) and service.port != "auto":
-        return []
-    port = 0 if service.port == "auto" else service.port
-    if service.is_http:
-        return ports.bind_front_door(service.name, service.host, port)
-    if port == 0:
-        return [ports.reserve(())]
-    if not runs_already:
-        ports.check_free(service.name, service.host, port)
-    return []

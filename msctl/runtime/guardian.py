@@ -47,6 +47,8 @@ def guard(state: StateDir, run: Callable[[int], int], handed_over: int) -> int |
     code = _wait_for(daemon)
     kill_descendants()
     state.remove_leftovers()
+    if state.temporary:
+        state.remove()
     os.close(lock)
     return code
 

@@ -35,10 +35,16 @@ class DaemonSpec:
     files: tuple[Path, ...]
     state_dir: Path
     data_dir: Path | None = None
+    project: str | None = None
+    """Its name, where that is not the configuration's."""
+    isolated: bool = False
+    """Whether its ports are drawn by the system (see `msctl.config.isolation`)."""
+    temporary: bool = False
+    """Whether the state directory is removed when the daemon has ended."""
 
     def state(self) -> StateDir:
         """Return the directory that it keeps its state in."""
-        return StateDir(self.state_dir, self.data_dir)
+        return StateDir(self.state_dir, self.data_dir, temporary=self.temporary)
 
     def to_json(self) -> str:
         """Write it down for the daemon's process."""
@@ -54,6 +60,9 @@ class DaemonSpec:
             files=tuple(map(Path, fields["files"])),
             state_dir=Path(fields["state_dir"]),
             data_dir=Path(data_dir) if data_dir else None,
+            project=fields["project"],
+            isolated=fields["isolated"],
+            temporary=fields["temporary"],
         )
 
 
@@ -63,18 +72,28 @@ def ensure_daemon(spec: DaemonSpec, environ: Mapping[str, str]) -> bool:
     Of two calls at once one starts it and the other finds it. Raises ConfigError for a bad
     configuration, MsctlError when the daemon cannot run.
     """
-    if sys.platform == "win32":
-        raise MsctlError("msctl does not run on Windows; use it inside WSL")
     state = spec.state()
     deadline = time.monotonic() + PATIENCE
     while not is_running(state):
-        report = _launch(spec, state, environ)
-        if "error" not in report:
+        if start_daemon(spec, environ):
             return True
-        if report["error"] != _LOCKED:
-            _raise(report)
         _wait_for_the_other(state, deadline)
     return False
+
+
+def start_daemon(spec: DaemonSpec, environ: Mapping[str, str]) -> bool:
+    """Start the daemon of this fleet; False when another one has its lock, or had it just now.
+
+    Raises ConfigError for a bad configuration, MsctlError when the daemon cannot run.
+    """
+    if sys.platform == "win32":
+        raise MsctlError("msctl does not run on Windows; use it inside WSL")
+    report = _launch(spec, spec.state(), environ)
+    if report.get("error") == _LOCKED:
+        return False
+    if "error" in report:
+        _raise(report)
+    return True
 
 
 def _wait_for_the_other(state: StateDir, deadline: float) -> None:
@@ -134,8 +153,8 @@ def _launch(spec: DaemonSpec, state: StateDir, environ: Mapping[str, str]) -> di
     """Start guardian and daemon; return what they report."""
     state.create()
     ours, theirs = socket.socketpair()
-    with ours, theirs, state.daemon_log.open("ab") as log:
-        log_start = log.tell()
+    with ours, theirs, state.daemon_log.open("a+b") as log:
+        log_start = log.seek(0, os.SEEK_END)
         child = subprocess.Popen(
             [
                 sys.executable,
@@ -159,10 +178,11 @@ def _launch(spec: DaemonSpec, state: StateDir, environ: Mapping[str, str]) -> di
         ours.shutdown(socket.SHUT_WR)
         report = _read_all(ours)
         child.wait()  # only the first of its processes, which has left the rest to themselves
-    if report:
-        answer: dict[str, Any] = json.loads(report)
-        return answer
-    said = state.daemon_log.read_bytes()[log_start:].decode(errors="replace").strip()
+        if report:
+            answer: dict[str, Any] = json.loads(report)
+            return answer
+        log.seek(log_start)  # not by its name, which may be gone
+        said = log.read().decode(errors="replace").strip()
     return {
         "error": f"the daemon could not start:\n{said}" if said else "the daemon could not start"
     }

@@ -28,6 +28,17 @@ def bind_front_door(service: str, host: str, port: int) -> list[socket.socket]:
     return listeners
 
 
+def draw_front_door(service: str, host: str, avoid: Container[int]) -> list[socket.socket]:
+    """Listen on a service port that the system chooses, never one that the config names."""
+    for _ in range(_DRAWS):
+        listeners = bind_front_door(service, host, 0)
+        if listeners[0].getsockname()[1] not in avoid:
+            return listeners
+        for listener in listeners:
+            listener.close()
+    raise MsctlError(f"{service}: no port is free for it")
+
+
 def bind_gateway(host: str, port: int) -> socket.socket:
     """Listen on the gateway's port; raises PortInUse with the holder."""
     try:

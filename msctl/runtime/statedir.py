@@ -4,12 +4,13 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from msctl.errors import MsctlError
-from msctl.runtime.statepaths import LOCK, LOGS, RUN_FILE, SOCKET, state_root
+from msctl.runtime.statepaths import LOCK, LOGS, RUN_FILE, SOCKET, enclosing_root, state_root
 
 SCHEMA_VERSION = 1
 
@@ -26,10 +27,17 @@ class RunFile:
 
 
 class StateDir:
-    """The `.msctl/` of a project directory, mode 0700 and ignored by git."""
+    """The `.msctl/` of a project directory, or of a fleet beside the first one, below it.
 
-    def __init__(self, root: Path, data_dir: Path | None = None) -> None:
+    Mode 0700 and ignored by git.
+    """
+
+    def __init__(
+        self, root: Path, data_dir: Path | None = None, *, temporary: bool = False
+    ) -> None:
         self.root = root
+        self.temporary = temporary
+        """Whether nothing of it is kept when its daemon has ended."""
         self.run_file = root / RUN_FILE
         self.lock = root / LOCK
         self.socket = root / SOCKET
@@ -56,13 +64,11 @@ class StateDir:
     def create(self) -> None:
         """Make the directory; raise MsctlError when the place cannot be written."""
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.root.chmod(0o700)
+            if enclosing := enclosing_root(str(self.root)):
+                _make_private(Path(enclosing))
+            _make_private(self.root)
             self.logs.mkdir(exist_ok=True)
             self._imports.mkdir(exist_ok=True)
-            ignore = self.root / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
         except OSError as error:
             raise MsctlError(f"cannot keep the fleet's state in {self.root}: {error}") from error
 
@@ -76,6 +82,10 @@ class StateDir:
         """Remove what only a running daemon may show; `run.json` goes last."""
         for path in (self.socket, self.run_file):
             path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove all of it; whoever has the lock may."""
+        shutil.rmtree(self.root, ignore_errors=True)
 
     def try_lock(self) -> int | None:
         """Take the lock that decides who runs the daemon; None when another process has it.
@@ -105,3 +115,12 @@ class StateDir:
         finally:
             os.close(descriptor)
         return False
+
+
+def _make_private(directory: Path) -> None:
+    """Make a directory that is nobody else's business, nor git's."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    ignore = directory / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")

@@ -7,6 +7,7 @@ SOCKET = "control.sock"
 LOCK = "lock"
 RUN_FILE = "run.json"
 LOGS = "logs"
+PROJECTS = "projects"
 
 
 def state_root(project_dir: str, project: str | None = None) -> str:
@@ -15,4 +16,10 @@ def state_root(project_dir: str, project: str | None = None) -> str:
     A fleet under another name keeps its state below that of the first (design.md, Processes).
     """
     root = f"{project_dir.rstrip('/')}/.msctl"
-    return root if project is None else f"{root}/projects/{project}"
+    return root if project is None else f"{root}/{PROJECTS}/{project}"
+
+
+def enclosing_root(root: str) -> str | None:
+    """Return the state directory that this one is below; None for that of a first fleet."""
+    above, slash, _ = root.rpartition(f"/{PROJECTS}/")
+    return above if slash and above.endswith("/.msctl") else None

@@ -51,6 +51,7 @@ class StatusReport:
         return {
             "schema_version": SCHEMA_VERSION,
             "project": self._fleet.fleet.project,
+            "isolated": self._fleet.fleet.isolated,
             "gateway": self._gateway_url,
             "uptime": round(self._fleet.clock.now() - self._started_at, 3),
             "total_services": len(configs),

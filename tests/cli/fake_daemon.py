@@ -96,9 +96,11 @@ class FakeDaemon:
     project: Path
     handlers: dict[tuple[str, str], Handler] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    name: str | None = None
+    """Its name beside the first fleet of the directory."""
 
     def __post_init__(self) -> None:
-        self.state = StateDir.for_project(self.project)
+        self.state = StateDir.for_project(self.project, self.name)
         self._threads: list[threading.Thread] = []
         self._ends: list[Callable[[], object]] = []
         """What tells the consoles that the daemon ends."""
@@ -119,7 +121,8 @@ class FakeDaemon:
         self._listener.bind(f"/proc/self/fd/{directory}/control.sock")
         os.close(directory)
         self._listener.listen(64)
-        run = {"schema_version": 1, "pid": os.getpid(), "project": self.project.name}
+        name = self.name or self.project.name
+        run = {"schema_version": 1, "pid": os.getpid(), "project": name}
         self.state.run_file.write_text(json.dumps(run))
         self._accepting = threading.Thread(target=self._accept)
         self._accepting.start()

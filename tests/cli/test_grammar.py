@@ -55,7 +55,7 @@ def for_people(line: Sequence[str]) -> Invocation | None:
 
 
 def facts(invocation: Invocation) -> tuple[object, ...]:
-    return invocation.command, invocation.values, invocation.files
+    return invocation.command, invocation.values, invocation.files, invocation.project
 
 
 def assert_same(line: Sequence[str]) -> Invocation:
@@ -83,6 +83,10 @@ def required(command: Command) -> list[str]:
     return [f"{a.name}=1" for a in command.arguments if a.times in needed]
 
 
+def rest(command: Command) -> list[str]:
+    return ["--", "env", "-i"] if command.arguments[-1].times == grammar.REST else []
+
+
 def every_option() -> list[tuple[Command, Option]]:
     return [(command, option) for command in grammar.COMMANDS for option in command.options]
 
@@ -90,27 +94,27 @@ def every_option() -> list[tuple[Command, Option]]:
 @pytest.mark.parametrize("command", grammar.COMMANDS, ids=lambda c: c.name)
 def test_a_command_by_either_name_with_nothing_but_what_it_needs(command: Command) -> None:
     for name in filter(None, (command.name, command.alias)):
-        assert assert_same([name, *required(command)]).command == command.name
+        assert assert_same([name, *required(command), *rest(command)]).command == command.name
 
 
 @pytest.mark.parametrize(
     ("command", "option"), every_option(), ids=lambda part: getattr(part, "name", "")
 )
 def test_every_option_in_every_form(command: Command, option: Option) -> None:
-    start = [command.name, *required(command)]
+    start, end = [command.name, *required(command)], rest(command)
     for flag in option.flags:
         if option.kind == grammar.FLAG:
-            assert_same([*start, flag])
-            assert_same([command.name, flag, flag, *required(command)])
-            assert declines([*start, f"{flag}=1"])
+            assert_same([*start, flag, *end])
+            assert_same([command.name, flag, flag, *required(command), *end])
+            assert declines([*start, f"{flag}=1", *end])
             continue
         joint = "=" if flag.startswith("--") else ""
         for value in values_of(option):
-            assert_same([*start, flag, value])
-            assert_same([*start, f"{flag}{joint}{value}"])
-            assert_same([command.name, flag, value, flag, value, *required(command)])
-        assert declines([*start, flag])
-        assert declines([*start, flag, ""])
+            assert_same([*start, flag, value, *end])
+            assert_same([*start, f"{flag}{joint}{value}", *end])
+            assert_same([command.name, flag, value, flag, value, *required(command), *end])
+        assert declines([*start, flag, *end])
+        assert declines([*start, flag, "", *end])
 
 
 @pytest.mark.parametrize("line", [["status"], ["logs", "-f"], ["call", "a", "GET", "/"]])
@@ -118,6 +122,17 @@ def test_files_count_before_and_after_the_command(line: list[str]) -> None:
     for first in (["-f", "a"], ["-fa"], ["--file", "a"], ["--file=a", "-f", "b/"]):
         assert_same([*first, *line])
     assert assert_same(["-f", "a", *line, "--file", "c"]).files == ("a", "c")
+
+
+@pytest.mark.parametrize("line", [["status"], ["logs", "-f"], ["run", "a", "--", "env"]])
+def test_a_fleet_is_named_before_or_after_the_command_and_the_last_name_counts(
+    line: list[str],
+) -> None:
+    for first in (["-p", "a"], ["-pa"], ["--project", "a"], ["--project=a"]):
+        assert assert_same([*first, *line]).project == "a"
+        assert assert_same([line[0], *first, *line[1:]]).project == "a"
+        assert assert_same(["-p", "b", line[0], *first, *line[1:]]).project == "a"
+    assert assert_same(line).project is None
 
 
 @pytest.mark.parametrize(
@@ -146,6 +161,12 @@ def test_files_count_before_and_after_the_command(line: list[str]) -> None:
         ["logs", "-n", "1.5"],
         ["logs", "-n", "9" * 5000],
         ["logs", "-n=5"],
+        ["with"],
+        ["with", "a"],
+        ["with", "a", "--"],
+        ["run", "--", "env"],
+        ["run", "a", "b", "--", "env"],
+        ["run", "a", "env"],
     ],
 )
 def test_what_is_not_plain_is_left_to_the_other_parser(line: list[str]) -> None:
@@ -155,6 +176,27 @@ def test_what_is_not_plain_is_left_to_the_other_parser(line: list[str]) -> None:
 def test_after_two_dashes_everything_is_an_argument() -> None:
     assert assert_same(["status", "--", "--json", "-q"]).texts("services") == ("--json", "-q")
     assert assert_same(["call", "a", "POST", "/", "-"]).text("body") == "-"
+
+
+def test_a_command_behind_two_dashes_is_left_as_it_is() -> None:
+    command = ("pytest", "-p", "no:x", "--", "--timeout", "-")
+    quick = assert_same(["with", "a", "--timeout", "3", "b", "--", *command])
+    assert quick.texts("services") == ("a", "b")
+    assert quick.texts("command") == command
+    assert quick.seconds("timeout") == 3.0
+    assert quick.project is None
+    assert assert_same(["with", "--", "env"]).texts("services") == ()
+
+
+@pytest.mark.parametrize("line", [["with"], ["with", "a", "b"], ["run", "a"], ["run", "a", "env"]])
+def test_a_missing_command_is_asked_for(line: list[str]) -> None:
+    with pytest.raises(UsageError, match=f"give the command after --, such as: msctl {line[0]} …"):
+        parse_for_people(line)
+
+
+def test_the_form_with_two_dashes_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    parse_for_people(["run", "--help"])()
+    assert " -- COMMAND...\n" in capsys.readouterr().out
 
 
 @cache

@@ -49,6 +49,8 @@ HOT = [
     ["start"],
     ["restart", "user-service", "--hard"],
     ["stop", "user-service"],
+    ["-p", "shop", "status", "-q"],
+    ["call", "user-service", "GET", "/health", "--project", "shop"],
     ["events"],
     ["logs"],
     ["logs", "-n", "1", "--json", "-t"],

@@ -30,5 +30,26 @@ def test_all_ports_are_drawn_and_nothing_else_changes() -> None:
     assert as_before == FLEET.services
 
 
+def test_what_the_files_name_is_left_to_others() -> None:
+    assert FLEET.named_ports == {8001, 5432, 8700}
+    other = isolated(FLEET)
+    assert (FLEET.isolated, other.isolated) == (False, True)
+    assert other.named_ports == FLEET.named_ports
+    assert isolated(other).named_ports == FLEET.named_ports
+
+
+def test_a_check_of_its_own_port_goes_along_and_one_of_another_port_stays() -> None:
+    def check(port: int) -> object:
+        db = ServiceConfig(
+            name="db", service_type="database", command="pg", port=5432, health={"tcp": port}
+        )
+        other = isolated(FLEET.model_copy(update={"services": {"db": db}})).services["db"]
+        assert other.effective_check is not None
+        return other.effective_check.tcp
+
+    assert check(5432) is None
+    assert check(5433) == 5433
+
+
 def test_the_name_is_all_that_another_name_changes() -> None:
     assert under_name(FLEET, "ci") == FLEET.model_copy(update={"project": "ci"})

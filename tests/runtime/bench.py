@@ -86,7 +86,7 @@ class Bench:
             clock=clock,
             random=Random(1),
             probe_rate=ProbeRate(),
-            facts=FleetFacts("shop", GATEWAY_URL, self.orchestrator.resolved),
+            facts=FleetFacts("shop", Path("/shop"), GATEWAY_URL, self.orchestrator.resolved),
             named_ports=frozenset(),
             traffic=self.traffic,
             limiter=Limiter({}, ()),

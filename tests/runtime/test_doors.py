@@ -49,6 +49,33 @@ def test_a_door_is_open_until_it_is_closed() -> None:
     run_virtual(main())
 
 
+class _Drawn:
+    """Named ports that happen to be those that are drawn first."""
+
+    def __init__(self, refusals: int) -> None:
+        self.asked_about: list[object] = []
+        self._refusals = refusals
+
+    def __contains__(self, port: object) -> bool:
+        self.asked_about.append(port)
+        return len(self.asked_about) <= self._refusals
+
+
+def test_a_port_that_is_drawn_is_none_that_the_config_names() -> None:
+    async def main() -> None:
+        for service in (
+            api("a", port="auto"),
+            ServiceConfig(name="b", port="auto", service_type="database", command="db"),
+        ):
+            named = _Drawn(refusals=2)
+            doors = Doors(FakeGateway(), named)
+            await doors.open_all([service], set())
+            assert doors.resolved(service).port == named.asked_about[2]
+            await close_all(doors)
+
+    run_virtual(main())
+
+
 def test_a_door_that_is_open_is_left_alone() -> None:
     async def main() -> None:
         doors = doors_of(FakeGateway())

@@ -30,7 +30,7 @@ def environment_of(
     config = ServiceConfig(name="order-service", port=8002, **keys)
     return instance_environment(
         config,
-        FleetFacts("shop", "http://127.0.0.1:8700", FLEET.get),
+        FleetFacts("shop", Path("/p"), "http://127.0.0.1:8700", FLEET.get),
         base=base or {},
         instance="order-service-2",
         port=port,
@@ -44,6 +44,7 @@ def test_every_instance_is_told_who_and_where_it_is() -> None:
         "PORT": "40123",
         "PYTHONUNBUFFERED": "1",
         "MSCTL_PROJECT": "shop",
+        "MSCTL_PROJECT_DIR": "/p",
         "MSCTL_SERVICE": "order-service",
         "MSCTL_INSTANCE": "order-service-2",
         "MSCTL_DATA_DIR": "/p/.msctl/data/order-service",

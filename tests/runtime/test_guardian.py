@@ -24,7 +24,7 @@ from msctl.runtime.guardian import guard
 from msctl.runtime.proctree import become_subreaper
 from msctl.runtime.statedir import StateDir
 
-state = StateDir(Path(sys.argv[1]))
+state = StateDir(Path(sys.argv[1]), temporary="temporary" in sys.argv[2])
 reader, writer = os.pipe()
 
 def say(**facts):
@@ -223,6 +223,15 @@ def test_leftovers_of_a_dead_fleet_are_gone_before_the_daemon_begins(tmp_path: P
     ) as guardian:
         assert guardian.line() == {"left": 0}
         assert guardian.end() == 0
+
+
+def test_of_a_temporary_fleet_nothing_is_left_however_the_daemon_ends(tmp_path: Path) -> None:
+    daemon = "say(daemon=os.getpid()); temporary = state.logs.exists(); time.sleep(100)"
+    with guarding(tmp_path, daemon) as guardian:
+        facts = guardian.line()
+        os.kill(facts["daemon"], signal.SIGKILL)
+        guardian.end()
+        assert not guardian.state.root.exists()
 
 
 def test_the_descriptor_that_was_handed_over_is_the_daemons_alone(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from msctl.client import ControlClient
 from msctl.errors import ConfigError, MsctlError
 from msctl.runtime import launcher, ports
-from msctl.runtime.launcher import DaemonSpec, ensure_daemon, is_running
+from msctl.runtime.launcher import DaemonSpec, ensure_daemon, is_running, start_daemon
 from msctl.runtime.statedir import StateDir
 from tests.runtime import real
 
@@ -126,6 +126,16 @@ def test_of_two_at_once_one_starts_it_and_the_other_finds_it(
     use(SERVES.replace("listener = serve()", "time.sleep(0.2); listener = serve()"))
     with ThreadPoolExecutor() as pool:
         assert sorted(pool.map(ensure, [spec] * 4)) == [False, False, False, True]
+    end(spec)
+
+
+def test_whoever_wants_one_to_himself_is_told_when_another_has_it(
+    spec: DaemonSpec, use: UseDaemon
+) -> None:
+    use(SERVES)
+    with ThreadPoolExecutor() as pool:
+        started = pool.map(lambda spec: start_daemon(spec, os.environ), [spec] * 3)
+        assert sorted(started) == [False, False, True]
     end(spec)
 
 
@@ -258,9 +268,11 @@ def test_a_spec_survives_being_written_down() -> None:
     full = DaemonSpec(
         project_dir=Path("/p"), files=(Path("/p/a.yaml"), Path("/p/b.yaml")),
         state_dir=Path("/tmp/s"), data_dir=Path("/p/data"),
+        project="ci", isolated=True, temporary=True,
     )  # fmt: skip
     assert DaemonSpec.from_json(full.to_json()) == full
     assert full.state().data("a") == Path("/p/data/a")
+    assert full.state().temporary
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -289,6 +301,33 @@ def test_the_real_daemon_of_two_at_once_runs_once(spec: DaemonSpec) -> None:
     real.wait_until(lambda: not state.is_locked(), "it has ended")
     assert not state.socket.exists()
     assert not state.run_file.exists()
+
+
+def test_the_real_daemon_of_a_fleet_beside_the_first_has_its_name_and_its_own_ports(
+    spec: DaemonSpec,
+) -> None:
+    with ports.listen_privately(frozenset()) as taken:
+        port = taken.getsockname()[1]
+        config = spec.project_dir / "msctl.yaml"
+        config.write_text(json.dumps({
+            "gateway": {"port": port},
+            "services": {"a": {"port": port + 1, "command": ["sleep", "100"]}},
+        }))  # fmt: skip
+        beside = DaemonSpec(
+            project_dir=spec.project_dir, files=(config,), project="ci", isolated=True,
+            state_dir=StateDir.for_project(spec.project_dir, "ci").root, temporary=True,
+        )  # fmt: skip
+        assert ensure(beside) is True
+    state = beside.state()
+    client = ControlClient(state.socket)
+    status = client.fetch("GET", "/status")
+    assert (status["project"], status["isolated"]) == ("ci", True)
+    assert [service["port"] for service in status["services"]] == ["auto"]
+    assert status["gateway"] != f"http://127.0.0.1:{port}"
+    assert json.loads(state.run_file.read_text())["project"] == "ci"
+    for _ in client.stream("POST", "/stop", {}):
+        pass
+    real.wait_until(lambda: not state.root.exists(), "nothing of it is left")
 
 
 def test_the_real_daemon_refuses_a_bad_configuration(spec: DaemonSpec) -> None:

@@ -32,6 +32,18 @@ def test_it_is_private_and_git_ignores_it(state: StateDir, tmp_path: Path) -> No
     assert state.logs.is_dir()
 
 
+def test_one_beside_the_first_is_private_all_the_way(tmp_path: Path) -> None:
+    beside = StateDir.for_project(tmp_path, "ci")
+    beside.create()
+    assert beside.root == tmp_path / ".msctl/projects/ci"
+    for directory in (tmp_path / ".msctl", beside.root):
+        assert mode(directory) == 0o700
+        assert (directory / ".gitignore").read_text() == "*\n"
+    assert not (tmp_path / ".msctl/logs").exists()
+    beside.remove()
+    assert not beside.root.exists()
+
+
 def test_making_it_again_keeps_what_is_there_and_closes_what_was_opened(state: StateDir) -> None:
     (state.root / ".gitignore").write_text("my own\n")
     (state.logs / "api-1.log").write_text("kept")

@@ -17,7 +17,7 @@ from tests.runtime.virtual import VirtualClock, eventually, run_virtual
 
 DOCUMENT = {
     "schema_version", "project", "gateway", "uptime", "total_services", "running_services",
-    "registered_services", "services",
+    "registered_services", "services", "isolated",
 }  # fmt: skip
 SERVICE = {
     "name", "service_type", "status", "health", "port", "url", "replicas", "ready", "restarts",

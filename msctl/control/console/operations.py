@@ -78,8 +78,17 @@ async def up(desk: Desk, terminal: Terminal, request: Request) -> int:
         terminal.say(*filter(None, (summary(result), requests_line(result))))
         if gateway := result.status.get("gateway"):
             terminal.say(f"gateway: {gateway}")
-        terminal.say("logs: msctl logs -f    stop: msctl stop")
+        terminal.say(f"logs: {terminal.program} logs -f    stop: {terminal.program} stop")
     return ExitCode.OK
+
+
+async def prepare(desk: Desk, terminal: Terminal, request: Request) -> int:
+    """Do as `up` for a fleet that belongs to a command; stdout is left to that."""
+    result = await Follower(desk, terminal, Goal.HEALTHY).follow("up", up_body(request))
+    if result.exit_code != ExitCode.OK:
+        decorated = terminal.decorates_stderr
+        terminal.say(*trouble_lines(result, terminal.cwd, decorated=decorated, program=None))
+    return result.exit_code
 
 
 def up_body(request: Request) -> dict[str, Any]:
@@ -101,8 +110,8 @@ def up_body(request: Request) -> dict[str, Any]:
 def conclude(terminal: Terminal, result: Result) -> int:
     """Say why an operation did not succeed, if so, and return its exit code."""
     if result.exit_code != ExitCode.OK:
-        decorated = terminal.decorates_stderr
-        terminal.say(*trouble_lines(result, terminal.cwd, decorated=decorated))
+        decorated, program = terminal.decorates_stderr, terminal.program
+        terminal.say(*trouble_lines(result, terminal.cwd, decorated=decorated, program=program))
     return result.exit_code
 
 
@@ -140,6 +149,6 @@ def _say_what_is_left(terminal: Terminal, request: Request, result: Result) -> N
     if request.flag("keep"):
         if result.status:
             print_table(terminal, result.status)
-        terminal.say("left as it is (--keep); stop it with: msctl stop")
+        terminal.say(f"left as it is (--keep); stop it with: {terminal.program} stop")
     elif any(change["action"] == "started" for change in result.changes):
         terminal.say("what this up had started was stopped again; --keep leaves it running")

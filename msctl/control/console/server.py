@@ -19,6 +19,7 @@ Session = Callable[[Desk, Terminal, Request], Awaitable[int]]
 
 SESSIONS: Mapping[str, Session] = {
     "up": operations.up,
+    "prepare": operations.prepare,
     "foreground": foreground.foreground,
     "start": operations.start,
     "restart": operations.restart,

@@ -77,6 +77,8 @@ class Terminal:
     def __init__(self, writer: asyncio.StreamWriter, request: Request) -> None:
         self._writer = writer
         self.cwd = Path(request.one("cwd") or "/")
+        self.program = request.one("program") or "msctl"
+        """What commands for this fleet begin with."""
         self.decorates_stdout = request.flag("stdout_decorated")
         self.decorates_stderr = request.flag("stderr_decorated")
         size = request.one("stdout_size")
