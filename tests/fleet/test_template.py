@@ -48,7 +48,7 @@ def templates(project: Project) -> list[int]:
     return [
         pid
         for pid, command in project.processes().items()
-        if "_template" in command and parent_of(pid) == daemon
+        if "_template" in command.split() and parent_of(pid) == daemon
     ]
 
 

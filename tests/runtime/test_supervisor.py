@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from msctl.config.models import ServiceConfig
 from msctl.model import Health
 from tests.runtime.bench import api, worker
 from tests.runtime.fakes import (
