@@ -15,7 +15,9 @@ demo:  ## the three example services and one flow through them
 	PATH="$(dir $(shell command -v $(PYTHON))):$$PATH" sh configs/demo.sh
 
 bench:  ## takes a quarter of an hour on a quiet machine; see docs/performance.md
-	$(PYTHON) benchmarks/startup.py
+	$(PYTHON) benchmarks/startup.py --plot docs/startup.svg
+	$(PYTHON) benchmarks/cli.py --plot docs/cli.svg
+	$(PYTHON) benchmarks/scale.py --plot docs/scale.svg
 	$(PYTHON) benchmarks/proxy.py --plot docs/proxies.svg
 	$(PYTHON) benchmarks/memory.py
 	$(PYTHON) benchmarks/soak.py --minutes 10

@@ -47,13 +47,17 @@ class Scaler:
                 await task
 
     def summon(self, service: str) -> bool:
-        """Have a service started that is at 0 and wanted; True when it will be."""
+        """Have a service started that is at 0 and wanted; True when there will be an instance.
+
+        One that was just asked for is not registered for a moment, and promised as well.
+        """
         wish, config = self._fleet.wish(service), self._fleet.config(service)
-        if wish is None or config is None or config.scaling is None or not wish.standby:
+        if wish is None or config is None or config.scaling is None or not wish.wanted:
             return False
-        self._called.add(service)
-        self._news.set()
-        return True
+        if wish.standby:
+            self._called.add(service)
+            self._news.set()
+        return wish.standby or not self._fleet.instances(service)
 
     async def _watch(self) -> None:
         while True:

@@ -80,6 +80,21 @@ def test_without_calls_it_goes_to_none_and_a_call_brings_one_back(tmp_path: Path
     run_virtual(main())
 
 
+def test_one_that_is_on_its_way_is_promised_until_it_is_there(tmp_path: Path) -> None:
+    async def main() -> None:
+        parts, scaler, _ = scaled(tmp_path, min=0, max=4)
+        async with parts.running():
+            await up(parts).result()
+            await parts.commands.adjust("a", 0, "idle")
+            await eventually(lambda: running(parts) == [], "none")
+            await parts.commands.adjust("a", 1, "somebody calls")
+            assert scaler.summon("a"), "wanted, and not registered yet"
+            await eventually(lambda: running(parts) == ["a-1"], "one")
+            assert not scaler.summon("a")
+
+    run_virtual(main())
+
+
 def test_a_service_that_was_stopped_is_not_brought_back(tmp_path: Path) -> None:
     async def main() -> None:
         parts, scaler, _ = scaled(tmp_path, min=0, max=4)
