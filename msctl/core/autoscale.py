@@ -47,7 +47,7 @@ class Autoscaler:
 
     def __init__(self, config: ScalingConfig, cores: int) -> None:
         self._config = config
-        self._most = cores if config.max is None else config.max
+        self._most = max(cores, config.min) if config.max is None else config.max
         self._samples: deque[tuple[float, int]] = deque()
         self._needs: deque[tuple[float, float]] = deque()
         """Average loads, for as long as any decision looks back."""
@@ -107,7 +107,7 @@ class Autoscaler:
         config = self._config
         if replicas == 0:
             calls = self._samples[-1][1]
-            return Decision(1, "somebody calls") if calls else None
+            return Decision(1, f"{calls} calling, no instance there") if calls else None
         loads = self._back(config.up_after, now)
         if not loads:
             return None
@@ -147,6 +147,6 @@ class Autoscaler:
 
     def _figures(self, side: str, load: float, replicas: int, seconds: float) -> str:
         return (
-            f"{load:.1f} calls under way at {replicas} instances, {side} "
+            f"{load:.1f} calls under way at {replicas} instance{'s'[: replicas > 1]}, {side} "
             f"{self._config.target_connections:g} each for {seconds:g} s"
         )

@@ -87,11 +87,18 @@ class Crew:
         facts = self.facts_of(service)
         return [f.instance for f in facts if f.revision == revision and not f.leaving]
 
-    def outdate(self, service: str, chosen: Callable[[ServiceInstance], bool]) -> None:
+    def outdate(
+        self, service: str, chosen: Callable[[ServiceInstance], bool], reason: str = ""
+    ) -> None:
         """Let these instances count for no wish any more, so that they are replaced."""
         for member in self.of(service):
-            if not member.supervisor.leaving and chosen(self.instance(member)):
-                member.revision = NO_REVISION
+            instance = self.instance(member)
+            if member.supervisor.leaving or not chosen(instance):
+                continue
+            member.revision = NO_REVISION
+            if reason:
+                self._logs.instance(instance.id).note(f"replacing it: {reason}")
+                self._registry.update(instance.id, instance.generation, reason=reason)
 
     def services(self) -> list[str]:
         """Return the services that have a member."""

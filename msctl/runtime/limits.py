@@ -1,7 +1,7 @@
 """What an instance may use: by control groups where they can be written, else by its own limits.
 
 The level that `resources: {memory}` names is where the instance is replaced in peace (see
-`memory.py`). What is enforced here is the end of the road for one that grows too fast for that.
+`memory_watch.py`). What is enforced here is the end of the road for one that grows too fast for that.
 """
 
 import errno

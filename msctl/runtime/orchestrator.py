@@ -120,8 +120,7 @@ class Orchestrator:
 
     def replace(self, name: str, instance_id: str, reason: str) -> None:
         """Have one instance replaced by a new one, which starts first where two may run."""
-        self._crew.outdate(name, lambda instance: instance.id == instance_id)
-        self.logs.instance(instance_id).note(f"replacing it: {reason}")
+        self._crew.outdate(name, lambda instance: instance.id == instance_id, reason)
         self._schedule()
 
     def go_back(self, name: str, before: Statement) -> int:

@@ -109,6 +109,10 @@ def check_scale(services: Mapping[str, ServiceConfig], scale: Mapping[str, int])
     for name, count in scale.items():
         if count < 0:
             raise UsageError(f"{name}: expected a number of instances, 0 or more; not {count}")
+        scaling = services[name].scaling
+        if scaling is not None and not scaling.allows(count):
+            most = "no limit" if scaling.max is None else str(scaling.max)
+            raise UsageError(f"{name}: {count} is outside its scaling, {scaling.min} to {most}")
         if count > 1 and services[name].binds_own_port:
             raise UsageError(
                 f"{name}: it binds its port itself, which only one instance can; scale it to 1 or 0"
@@ -180,7 +184,8 @@ class _Comparison:
         )
 
     def _asked_for(self, service: ServiceConfig) -> int:
-        return self.manner.scale.get(service.name, service.replicas)
+        least = service.scaling.min if service.scaling else 0
+        return self.manner.scale.get(service.name, max(service.replicas, least))
 
     def _replicas(self, service: ServiceConfig, before: Statement) -> int:
         """Return how many there should be: what is asked for, what was, or what the config says.

@@ -18,6 +18,13 @@ Adjust = Callable[[str, int, str], Awaitable[None]]
 """Has a service run in so many instances from now on, for this reason."""
 
 
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Scaler:
     """Looks at every scaled service and has its number of instances adjusted."""
 
@@ -27,7 +34,7 @@ class Scaler:
         self._fleet = fleet
         self._meters = meters
         self._adjust = adjust
-        self._cores = cores or os.cpu_count() or 1
+        self._cores = cores or processors()
         self._scalers: dict[str, tuple[ServiceConfig, Autoscaler]] = {}
         self._replicas: dict[str, int] = {}
         """Those that were wanted at the last look: somebody else may change them too."""

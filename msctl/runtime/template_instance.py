@@ -1,7 +1,7 @@
 """How a fork of the template becomes an instance that cannot tell the difference from exec.
 
 What an interpreter reads when it starts (PYTHONPATH, the locale) cannot be made up for here:
-`warm_start.start_variable` sends such launches to exec. What instances of one template
+`warm_spawner.start_variable` sends such launches to exec. What instances of one template
 share, and exec'd ones do not, is the seed of the hashes of strings.
 """
 

@@ -21,8 +21,9 @@ _READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "GLIBC_", "MALLOC_")
 """Beginnings of variables that the interpreter, or the C library, reads when it starts."""
 _READ_AT_IMPORT = {"OTEL_PROPAGATORS", "OTEL_PYTHON_CONTEXT", "PYDANTIC_DISABLE_PLUGINS"}
 """Variables that the libraries of the template read when they are imported."""
-_NO_MATTER = {"PYTHONUNBUFFERED"}
-"""Both have it: what is exec'd by the variable, what is forked by the template's `-u`."""
+_NO_MATTER = {"PYTHONFAULTHANDLER", "PYTHONUNBUFFERED"}
+"""Both have it: what is exec'd by the variable, what is forked by asgi.py, or by the template's
+`-u`."""
 
 
 class WarmSpawner:

@@ -45,6 +45,8 @@ class Watcher:
         self._roots: frozenset[Path] = frozenset()
         self._again = asyncio.Event()
         """Set when there are other roots: the watch begins anew."""
+        self._broken: set[str] = set()
+        """Services whose last restart failed: what it would have imported is not known."""
         self._due: dict[str, set[Path]] = {}
         self._renewals: dict[str, asyncio.Task[None]] = {}
 
@@ -70,7 +72,7 @@ class Watcher:
         await asyncio.to_thread(_drop_bytecode, files)
         for watched in self._fleet.watched():
             imported = None
-            if not watched.patterns:
+            if not watched.patterns and watched.service not in self._broken:
                 imported = await self._fleet.imported(watched.service)
             if concerning := watched.concerning(files, imported):
                 self._due.setdefault(watched.service, set()).update(map(Path, concerning))
@@ -95,11 +97,15 @@ class Watcher:
     async def _renew(self, service: str) -> None:
         try:
             while files := self._due.pop(service, None):
+                await asyncio.to_thread(_drop_bytecode, files)  # written again meanwhile, maybe
                 try:
                     await self._fleet.renew(service, changed(files))
                 except MsctlError as error:
                     # The old instances serve on; the next change is the next attempt.
-                    logger.warning("%s", error, extra={"service": service})
+                    self._broken.add(service)
+                    logger.warning("%s: %s", changed(files), error, extra={"service": service})
+                else:
+                    self._broken.discard(service)
         finally:
             del self._renewals[service]
 

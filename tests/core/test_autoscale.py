@@ -95,7 +95,7 @@ def test_every_decision_has_its_figures() -> None:
     run = Run(ScalingConfig(max=8, target_connections=10))
     run.go(5, lambda _: 45)
     assert run.decisions[0][1].reason == (
-        "45.0 calls under way at 1 instances, above 10 each for 2 s"
+        "45.0 calls under way at 1 instance, above 10 each for 2 s"
     )
 
 

@@ -31,6 +31,7 @@ def test_a_process_that_hangs_writes_its_stacks_and_is_started_again(project: Pr
         "started again",
     )
     logs = project.ok("logs", "a").out
+    assert "exec'd, not forked" not in logs
     assert "liveness check failed 2 times in a row: no answer within 0.3 s; killing it" in logs
     assert "hang_here" in logs
     assert "hangs.py" in logs

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fleet.pressure import pressure
-from tests.fleet.project import Project, eventually, free_port
+from tests.fleet.project import HELLO, Project, eventually, free_port
 
 APP = """
 import os
@@ -92,9 +92,12 @@ def test_a_syntax_error_leaves_the_old_one_serving_and_shows_where_it_is(
 
 
 def test_files_that_it_imports_later_count_and_others_do_not(project: Project, port: int) -> None:
-    before = pids(project, "a")
+    before, other = pids(project, "a"), pids(project, "b")
     project.write("later.py", "x = 1\n")
     project.write("unused.py", "x = 1\n")
+    project.write("hello.py", HELLO + "\n")
+    eventually(lambda: not pids(project, "b") & other, "the change that came last was seen")
+    assert pids(project, "a") == before
     get(port, "/lazy")
     imports = project.directory / ".msctl/imports/a-1"
     eventually(lambda: "later.py" in imports.read_text(), "the import is known")

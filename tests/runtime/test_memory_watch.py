@@ -39,6 +39,8 @@ def test_what_is_over_its_limit_twice_is_replaced_by_a_new_one_that_starts_first
             watch.act(both, much)
             await settle()
             assert running(parts) == ["a-2", "a-3"], "it is gone already"
+        drained = [e for e in parts.events.kept() if (e.instance, e.after) == ("a-1", "draining")]
+        assert [e.reason for e in drained] == ["it uses 150 MiB, more than its 100 MiB"]
         noted = "msctl replacing it: it uses 150 MiB, more than its 100 MiB"
         assert noted in parts.log("a-1")
 

@@ -99,6 +99,25 @@ def test_a_restart_that_fails_leaves_the_watch_in_place(tmp_path: Path) -> None:
     uvloop.run(main())
 
 
+def test_after_a_restart_that_failed_any_python_file_may_be_the_repair(tmp_path: Path) -> None:
+    async def main() -> None:
+        fleet = NotingFleet(tmp_path)
+        fleet.files = {"order": {tmp_path / "a.py"}}
+        watcher = Watcher(fleet)
+        fleet.fails = True
+        await watcher.take({tmp_path / "a.py"})
+        await fleet.until(1)
+        await asyncio.gather(*watcher._renewals.values())
+        fleet.fails = False
+        await watcher.take({tmp_path / "never_imported_yet.py"})
+        await fleet.until(2)
+        await asyncio.gather(*watcher._renewals.values())
+        await watcher.take({tmp_path / "unrelated.py"})
+        assert len(fleet.renewals) == 2
+
+    uvloop.run(main())
+
+
 def test_bytecode_of_a_changed_file_goes(tmp_path: Path) -> None:
     source, other = tmp_path / "order.py", tmp_path / "order2.py"
     compiled = []
