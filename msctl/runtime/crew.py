@@ -10,6 +10,7 @@ from random import Random
 from msctl.clock import Clock
 from msctl.core.reconcile import Fact, Facts, Start
 from msctl.core.registry import ServiceRegistry
+from msctl.findings import Failure
 from msctl.model import ServiceInstance
 from msctl.runtime.life import Lives
 from msctl.runtime.logstore import LogStore
@@ -86,6 +87,11 @@ class Crew:
         """Return the instances of this revision that are not on their way out."""
         facts = self.facts_of(service)
         return [f.instance for f in facts if f.revision == revision and not f.leaving]
+
+    def failures(self, service: str, revision: int) -> list[Failure]:
+        """Return why instances of this revision were given up."""
+        of_it = [m.supervisor for m in self.of(service) if m.revision == revision]
+        return [supervisor.failure for supervisor in of_it if supervisor.failure]
 
     def outdate(
         self, service: str, chosen: Callable[[ServiceInstance], bool], reason: str = ""

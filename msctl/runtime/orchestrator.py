@@ -68,7 +68,9 @@ class Orchestrator:
         self._last_revisions: dict[str, int] = {}
         self._stop_options: dict[str, StopOptions] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._unused_doors = UnusedDoors(doors, self._has_unused_door, self.changed)
+        self._unused_doors = UnusedDoors(
+            doors, self._has_unused_door, self.changed, closed=self._door_closed
+        )
         self._scheduled = False
         self.ending = False
         """Whether everything is being stopped, so that nothing can be wanted any more."""
@@ -271,11 +273,7 @@ class Orchestrator:
     def failures(self, name: str) -> list[Failure]:
         """Return why instances of a service were given up."""
         wish = self.wish(name)
-        return [
-            m.supervisor.failure
-            for m in self._crew.of(name)
-            if m.supervisor.failure and wish and m.revision == wish.revision
-        ]
+        return self._crew.failures(name, wish.revision) if wish else []
 
     def current(self, name: str) -> list[ServiceInstance]:
         """Return the instances of the wanted revision that are not on their way out."""
@@ -341,6 +339,10 @@ class Orchestrator:
     def _has_unused_door(self, name: str) -> bool:
         wish = self.wish(name)
         return wish is not None and not wish.wanted and not self._crew.of(name)
+
+    def _door_closed(self, name: str) -> None:
+        if name not in self.fleet.services:
+            self.router.remove(name)  # the config has it no more, so nobody can ask for it
 
     async def _until_gone(self) -> None:
         await self.changed.until(

@@ -10,7 +10,15 @@ from msctl.runtime.doors import Doors
 class UnusedDoors:
     """Closes doors in the background; `is_unused` is asked again at the last moment."""
 
-    def __init__(self, doors: Doors, is_unused: Callable[[str], bool], changed: Notifier) -> None:
+    def __init__(
+        self,
+        doors: Doors,
+        is_unused: Callable[[str], bool],
+        changed: Notifier,
+        *,
+        closed: Callable[[str], None],
+    ) -> None:
+        self._closed = closed
         self._doors = doors
         self._is_unused = is_unused
         self._changed = changed
@@ -35,6 +43,7 @@ class UnusedDoors:
         try:
             if self._is_unused(name):  # it may be wanted again meanwhile
                 await self._doors.close(name)
+                self._closed(name)
         finally:
             self._closing.discard(name)
             self._changed.notify()

@@ -11,7 +11,7 @@ from msctl.errors import ConfigError, Problem
 from msctl.model import Health
 from msctl.runtime import ports
 from msctl.runtime.commands import Goal, UpOptions
-from tests.runtime.bench import api, worker
+from tests.runtime.bench import api, fleet_of, worker
 from tests.runtime.commanding import (
     SHOP,
     Answer,
@@ -597,6 +597,20 @@ def test_a_scale_for_a_service_that_is_not_started_is_a_warning(tmp_path: Path) 
             answer = up(parts, "user", scale={"mailer": 3})
             await answer.result()
             assert "--scale mailer" in answer.said("warning")[0]["message"]
+
+    run_virtual(main())
+
+
+def test_a_service_that_the_config_has_lost_can_be_called_no_more(tmp_path: Path) -> None:
+    async def main() -> None:
+        parts = bench(tmp_path, api("a"), api("b"))
+        async with parts.running():
+            await up(parts).result()
+            parts.loaded = fleet_of(tmp_path, api("a"))
+            await up(parts).result()
+            assert parts.router.names() == ("a",)
+            await stop(parts, "a").result()
+            assert parts.router.names() == ("a",), "stopped is not unknown"
 
     run_virtual(main())
 

@@ -218,12 +218,14 @@ def test_a_restart_tells_what_became_of_the_requests(tmp_path: Path) -> None:
         async with parts.running():
             parts.meters.instance("a", "a-1").record(500, 20)
             assert (await up(parts).result())["requests"] is None
+            parts.lives.probes["a-2"].answer = REFUSED
             answer = restart(parts, "a")
-            await settle()
+            await eventually(lambda: parts.spawner.started("a-2"), "a new one is on its way")
             parts.meters.instance("a", "a-1").record(200, 0.004)
             parts.meters.instance("a", "a-2").record(404, 0.2)
             parts.meters.service("a").refused(Reason.NO_INSTANCES, 503, 3)
             parts.meters.instance("b", "b-1").record(200, 7)
+            parts.lives.probes["a-2"].answer = OK
             result = await answer.result()
             assert result["requests"] == {"served": 3, "failed": 1, "longest_stall": 5.0}
 
