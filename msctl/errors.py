@@ -73,7 +73,8 @@ class FleetError(MsctlError):
 
     def __init__(self, failures: "list[Failure]", message: str = "") -> None:
         self.failures = failures
-        super().__init__(message or "; ".join(f"{f.service}: {f.reason}" for f in failures))
+        reasons = "; ".join(f"{failure.service}: {failure.reason}" for failure in failures)
+        super().__init__(": ".join(filter(None, (message, reasons))))
 
 
 class PortInUse(MsctlError):

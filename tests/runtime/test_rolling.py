@@ -25,7 +25,7 @@ from tests.runtime.commanding import (
     wait,
 )
 from tests.runtime.fakes import OK, REFUSED, Behaviour
-from tests.runtime.virtual import eventually, run_virtual, settle
+from tests.runtime.virtual import eventually, run_virtual
 
 
 class Watched:

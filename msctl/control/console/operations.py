@@ -76,6 +76,8 @@ async def up(desk: Desk, terminal: Terminal, request: Request) -> int:
     if result.status:
         print_table(terminal, result.status)
         terminal.say(*filter(None, (summary(result), requests_line(result))))
+        if request.flag("watch"):
+            terminal.say("watching the files of these services until they are stopped")
         if gateway := result.status.get("gateway"):
             terminal.say(f"gateway: {gateway}")
         terminal.say(f"logs: {terminal.program} logs -f    stop: {terminal.program} stop")
