@@ -38,7 +38,7 @@ def find_place(cwd: str, files: "Sequence[str]", environ: "Mapping[str, str]") -
             return place
     raise UsageError(
         f"no configuration here or in any parent directory: write {FILE_NAME} or "
-        f"{DIRECTORY_NAME}/NAME.yaml, or name one with --file"
+        f"{DIRECTORY_NAME}/NAME.yaml (msctl init does), or name one with --file"
     )
 
 
