@@ -63,6 +63,21 @@ class Case:
         """The command that starts it, or tries again what was given up."""
         return f"msctl {'start' if self.situation.running else 'up'} {self.name}"
 
+    def retry_command(self, instance: str) -> str:
+        """Return the command that tries again what an instance failed at.
+
+        While others serve in place of one that is no more, a start changes nothing.
+        """
+        there = any(each.id == instance for each in self.service.instances)
+        return f"msctl restart {self.name}" if self.is_fine and not there else self.start_command
+
+    def is_outlived(self, run: Run) -> bool:
+        """Whether an instance that was started after the end of a process is healthy now."""
+        return any(
+            _serves(each) and each.started_at is not None and each.started_at > (run.ended or 0.0)
+            for each in self.service.instances
+        )
+
     @property
     def instances(self) -> tuple[InstanceFacts, ...]:
         """The instances that the question is about."""

@@ -70,7 +70,7 @@ def _next_step(case: Case, instance: str, run: Run) -> str:
     """Say what to do about an end: look, and start it again where msctl does not."""
     if not run.given_up:
         return f"msctl logs {instance}"
-    return f"see msctl logs {instance}, then: {case.start_command}"
+    return f"see msctl logs {instance}, then: {case.retry_command(instance)}"
 
 
 def _sequel(case: Case, run: Run, rule: str) -> list[str]:
@@ -102,7 +102,8 @@ def _words(case: Case, instance: str, run: Run) -> Step | None:
     evidence += [f"because of {cause}" for cause in words.causes]
     hint = _next_step(case, instance, run)
     if words.places and run.given_up:
-        hint = f"put {words.places[-1].partition(' ')[0]} right, then: {case.start_command}"
+        place = words.places[-1].partition(" ")[0]
+        hint = f"put {place} right, then: {case.retry_command(instance)}"
     return Step(
         service=case.name,
         instance=instance,
@@ -127,7 +128,7 @@ def _from_port(case: Case, instance: str, run: Run) -> tuple[Step, ...] | None:
         service=case.name,
         instance=instance,
         what="its port was taken; nobody holds it any more",
-        hint=case.start_command,
+        hint=case.retry_command(instance),
     )
     return (*steps, gone)
 

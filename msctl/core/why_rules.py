@@ -1,6 +1,7 @@
 """The rules of a diagnosis, in the order in which they are asked; the first that fits answers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from msctl.config.models import Condition
 from msctl.core.why_case import RECENT, Case, Finding, Step, is_ailing
@@ -122,19 +123,36 @@ def _missed_dependency(case: Case) -> Finding | None:
 
 
 def _recent_crash(case: Case) -> Finding | None:
+    """Tell of a crash that a new start has mended, or of a failed restart that nothing has yet."""
     limit = case.situation.now - RECENT
     crashes = [
         (run.ended, instance, run)
         for instance, runs in case.service.runs.items()
         for run in runs
         if run.failed and run.ended is not None and run.ended >= limit
-        if case.asked_for in {None, instance}
+        if case.asked_for in {None, instance} and not _is_past(case, instance, run)
     ]
     if not crashes:
         return None
     ended, instance, run = max(crashes, key=lambda crash: crash[:2])
+    if run.given_up:
+        return _failed_restart(case, instance, run)
     what = f"nothing is wrong now, but it crashed {case.ago(ended)} and was started again"
     return Finding((_step(case, what, instance=instance), *ending(case, instance, run).steps))
+
+
+def _is_past(case: Case, instance: str, run: Run) -> bool:
+    """Whether a failure is not worth a word any more: what came after its instance is healthy."""
+    there = any(each.id == instance for each in case.service.instances)
+    return (bool(run.given_up) or not there) and case.is_outlived(run)
+
+
+def _failed_restart(case: Case, instance: str, run: Run) -> Finding:
+    """Tell of a new instance that is no more: it failed, and those of before serve on."""
+    end, *causes = ending(case, instance, run).steps
+    how = f"{instance}{' ' if run.ending else ': '}{end.what}"
+    what = f"it is healthy, but its last restart failed: {how}"
+    return Finding((replace(end, instance=None, what=what), *causes))
 
 
 def _ended(case: Case) -> Finding | None:

@@ -211,6 +211,70 @@ def test_a_new_instance_that_failed_is_told_although_the_old_ones_serve() -> Non
     ]
 
 
+TRACEBACK = (
+    "Traceback (most recent call last):",
+    '  File "/shop/orders.py", line 22, in connect',
+    '    raise ValueError("no DSN")',
+    "ValueError: no DSN",
+)
+NEVER = "it was never healthy"
+
+
+def after_a_failed_restart(*others: InstanceFacts) -> ServiceFacts:
+    """Its instance app-4 was given up and removed; app-1 serves, as it did before."""
+    failed = exited(*TRACEBACK, rule=NEVER)
+    return running("app", instance("app-1"), *others, runs={"app-4": (failed,)})
+
+
+def test_a_failed_restart_is_told_as_one_while_the_old_instances_serve() -> None:
+    steps = chain(after_a_failed_restart())
+    assert told(steps) == [
+        ("app", "healthy for 41 s: 1 of 1 instance ready"),
+        (
+            "app",
+            "it is healthy, but its last restart failed: app-4 exited with code 1, 10 s ago",
+        ),
+        ("app-4", "ValueError: no DSN"),
+    ]
+    assert steps[1].evidence[-1].startswith("given up: it was never healthy")
+    assert steps[2].evidence == ("at /shop/orders.py:22 in connect",)
+
+
+def test_what_was_given_up_is_never_said_to_have_been_started_again() -> None:
+    assert not any("started again" in what for _, what in told(chain(after_a_failed_restart())))
+
+
+def test_after_a_failed_restart_the_advice_is_to_restart() -> None:
+    steps = chain(after_a_failed_restart())
+    assert steps[1].hint == "see msctl logs app-4, then: msctl restart app"
+    assert steps[2].hint == "put /shop/orders.py:22 right, then: msctl restart app"
+
+
+def test_a_restart_that_could_not_start_its_program_is_told_with_the_reason() -> None:
+    run = Run(ended=NOW - 1, given_up="command not found on PATH: appp")
+    steps = chain(running("app", runs={"app-4": (run,)}))
+    assert len(steps) == 2
+    assert steps[1].what.endswith(" failed: app-4: command not found on PATH: appp, 1 s ago")
+    assert steps[1].hint == "see msctl logs app-4, then: msctl restart app"
+
+
+@pytest.mark.parametrize("name", ["app-4", "app-5"])
+def test_a_failed_restart_is_past_once_a_later_instance_is_healthy(name: str) -> None:
+    steps = chain(after_a_failed_restart(instance(name, started_at=NOW - 9)))
+    assert told(steps)[1:] == [("app", "nothing is wrong")]
+
+
+def test_an_instance_from_before_the_failed_restart_ended_does_not_make_it_past() -> None:
+    steps = chain(after_a_failed_restart(instance("app-2", started_at=NOW - 11)))
+    assert "its last restart failed" in steps[1].what
+
+
+def test_a_crash_of_an_instance_that_was_replaced_since_is_past() -> None:
+    crash = exited("boom", rule="")
+    service = running("app", instance("app-2", started_at=NOW - 5), runs={"app-1": (crash,)})
+    assert told(chain(service))[1:] == [("app", "nothing is wrong")]
+
+
 def test_a_health_path_that_is_not_there_is_told_with_its_key() -> None:
     tracker = HealthTracker(HealthPolicy(), 0.0)
     tracker.record(classify(404, b""), 0.0, Random(1))

@@ -22,7 +22,8 @@ from msctl.runtime.orchestrator import StopOptions
 from msctl.runtime.why import SCHEMA_VERSION, Why, document_without_daemon
 from msctl.runtime.why_look import memory_kills, process_state
 from tests.runtime.bench import Bench, api, fleet_of, worker
-from tests.runtime.fakes import NOT_FOUND, REFUSED
+from tests.runtime.commanding import restart, running, up
+from tests.runtime.fakes import NOT_FOUND, REFUSED, Behaviour
 from tests.runtime.real import wait_until
 from tests.runtime.virtual import eventually, run_virtual
 
@@ -111,6 +112,31 @@ def test_backoff_tells_when_it_is_started_again(tmp_path: Path) -> None:
             (again,) = [e for e in document["chain"][1]["evidence"] if "started again in" in e]
             seconds = float(again.split()[-2])
             assert 0 < seconds <= 1.2
+
+    run_virtual(main())
+
+
+def test_a_failed_restart_is_told_until_a_later_one_succeeds(tmp_path: Path) -> None:
+    async def main() -> None:
+        parts = bench(tmp_path, api("app"))
+        async with parts.running():
+            await up(parts).result()
+            probe, behave = parts.lives.probes["app-2"], parts.spawner.behave
+            healthy, probe.answer = probe.answer, REFUSED
+            parts.spawner.behave = lambda _: Behaviour(
+                exit_code=1, lasts=0.5, says=(("stderr", b"boom\n"),)
+            )
+            assert (await restart(parts, "app").result())["exit_code"] == 1
+            assert running(parts) == ["app-1"]
+            document = await ask(parts, "app")
+            (_, (where, what), (_, words)) = told(document)
+            assert (where, words) == ("app", 'its last line: "boom"')
+            assert what.startswith("it is healthy, but its last restart failed: app-2 exited with")
+            assert document["chain"][-1]["hint"].endswith("then: msctl restart app")
+            probe.answer, parts.spawner.behave = healthy, behave
+            await asyncio.sleep(1)
+            assert (await restart(parts, "app").result())["exit_code"] == 0
+            assert told(await ask(parts, "app"))[1:] == [("app", "nothing is wrong")]
 
     run_virtual(main())
 
