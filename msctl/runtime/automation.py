@@ -15,6 +15,9 @@ from msctl.runtime.scaler import Scaler
 from msctl.runtime.statedir import StateDir
 from msctl.runtime.watcher import Watcher
 
+_LOOK = 1.0
+"""Seconds between two looks at what the watched services have imported."""
+
 
 class Automation:
     """Runs beside the commands, and goes the same way as they do: by wishes."""
@@ -49,8 +52,10 @@ class Automation:
         """Follow what is watched: it changes with the wishes."""
         while True:
             before = self.watched()
-            await self._fleet.changed.until(lambda seen=before: self.watched() != seen)  # type: ignore[misc]  # bound now
-            self._watcher.refresh()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._fleet.changed.until(lambda seen=before: self.watched() != seen)  # type: ignore[misc]  # bound now
+            await self._watcher.refresh()
 
     # What the watcher asks
 
@@ -65,6 +70,17 @@ class Automation:
             patterns = service.watch if isinstance(service.watch, tuple) else ()
             found.append(Watched(name, root, patterns))
         return found
+
+    async def places(self) -> frozenset[Path]:
+        """Return the directories of imported files that lie outside the watched roots."""
+        watched = self.watched()
+        roots = [Path(each.root) for each in watched]
+        found: set[Path] = set()
+        for each in watched:
+            for file in await self.imported(each.service) or ():
+                if not any(file.is_relative_to(root) for root in roots):
+                    found.add(file.parent)
+        return frozenset(found)
 
     async def imported(self, service: str) -> Collection[Path] | None:
         """Return the Python files that a service has imported; None where that is not known."""

@@ -22,14 +22,18 @@ MOST_DIRECTORIES: Final = 20_000
 """What is beyond is not watched: more than this is not a project but a disk."""
 
 
-async def changes(roots: Iterable[Path], end: asyncio.Event) -> AsyncGenerator[set[Path], None]:
+async def changes(
+    roots: Iterable[Path], end: asyncio.Event, beside: Iterable[Path] = ()
+) -> AsyncGenerator[set[Path], None]:
     """Yield the files that were made, written or moved here, a burst at a time, until `end`.
 
-    A root that does not exist is left out.
+    That is below the `roots`, and right in the directories `beside` them. What does not exist
+    is left out.
     """
-    roots = tuple(roots)
+    roots, beside = tuple(roots), tuple(beside)
     while not end.is_set():
         directories = await asyncio.to_thread(_directories, roots)
+        directories += [each for each in beside if each not in directories and each.is_dir()]
         if not directories:
             return
         async for changed in _until_new_directory(directories, end):

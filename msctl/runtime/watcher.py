@@ -25,6 +25,10 @@ class WatchedFleet(Protocol):
         """Return what is watched now."""
         ...
 
+    async def places(self) -> frozenset[Path]:
+        """Return the directories of imported files that lie outside the watched roots."""
+        ...
+
     async def imported(self, service: str) -> Collection[Path] | None:
         """Return the Python files that the service's instances have imported; None: unknown."""
         ...
@@ -43,6 +47,7 @@ class Watcher:
     def __init__(self, fleet: WatchedFleet) -> None:
         self._fleet = fleet
         self._roots: frozenset[Path] = frozenset()
+        self._beside: frozenset[Path] = frozenset()
         self._again = asyncio.Event()
         """Set when there are other roots: the watch begins anew."""
         self._broken: set[str] = set()
@@ -50,9 +55,9 @@ class Watcher:
         self._due: dict[str, set[Path]] = {}
         self._renewals: dict[str, asyncio.Task[None]] = {}
 
-    def refresh(self) -> None:
-        """Take in that other services are watched now."""
-        if self._wanted_roots() != self._roots:
+    async def refresh(self) -> None:
+        """Take in that other services are watched now, or other files imported."""
+        if (self._wanted_roots(), await self._fleet.places()) != (self._roots, self._beside):
             self._again.set()
 
     @contextlib.asynccontextmanager
@@ -81,8 +86,8 @@ class Watcher:
     async def _follow(self) -> None:
         while True:
             self._again = asyncio.Event()
-            self._roots = self._wanted_roots()
-            async for files in changes(self._roots, self._again):
+            self._roots, self._beside = self._wanted_roots(), await self._fleet.places()
+            async for files in changes(self._roots, self._again, self._beside):
                 await self.take(files)
             await self._again.wait()
 

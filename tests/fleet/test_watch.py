@@ -106,6 +106,34 @@ def test_files_that_it_imports_later_count_and_others_do_not(project: Project, p
     eventually(lambda: not pids(project, "a") & before, "restarted")
 
 
+def test_files_outside_the_working_directory_count_when_they_are_imported(
+    project: Project,
+) -> None:
+    port, library = free_port(), project.directory / "library"
+    project.write("library/words.py", "WORD = 'one'\n")
+    project.write("library/later.py", "\n")
+    project.write("shop/a.py", APP)
+    project.config(
+        {
+            "a": {
+                "port": port,
+                "app": "a:app",
+                "working_dir": "shop",
+                "environment": {"PYTHONPATH": str(library)},
+                "watch": True,
+            }
+        }
+    )
+    project.ok("up")
+    words = library / "words.py"
+
+    def is_served() -> bool:
+        words.write_text("WORD = 'two'\n")  # again and again: it is watched a moment later
+        return get(port) == "two"
+
+    eventually(is_served, "the change is served")
+
+
 def test_commands_are_watched_by_globs(project: Project) -> None:
     port = free_port()
     project.write("page.html", "one")

@@ -22,6 +22,7 @@ class NotingFleet:
         self.services = [Watched("order", root)]
         self.files: dict[str, Collection[Path] | None] = {}
         self.renewals: list[tuple[str, str]] = []
+        self.beside: frozenset[Path] = frozenset()
         self.fails = False
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
@@ -29,6 +30,9 @@ class NotingFleet:
 
     def watched(self) -> Sequence[Watched]:
         return self.services
+
+    async def places(self) -> frozenset[Path]:
+        return self.beside
 
     async def imported(self, service: str) -> Collection[Path] | None:
         return self.files.get(service)
@@ -131,7 +135,7 @@ def test_bytecode_of_a_changed_file_goes(tmp_path: Path) -> None:
 
 
 def test_the_files_are_followed_while_it_runs_and_roots_may_change(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
+    first, second, beside = (tmp_path / name for name in ("first", "second", "beside"))
 
     async def edited(fleet: NotingFleet, file: Path) -> None:
         number = len(fleet.renewals) + 1
@@ -151,14 +155,19 @@ def test_the_files_are_followed_while_it_runs_and_roots_may_change(tmp_path: Pat
         async with watcher.running():
             await edited(fleet, first / "a.py")
             fleet.services.append(Watched("payment", second))
-            watcher.refresh()
+            await watcher.refresh()
             await edited(fleet, second / "b.py")
             assert fleet.renewals[-1] == ("payment", "b.py changed")
+            fleet.files = {"order": {beside / "c.py"}, "payment": set()}
+            fleet.beside = frozenset({beside})
+            await watcher.refresh()
+            await edited(fleet, beside / "c.py")
+            assert fleet.renewals[-1] == ("order", "c.py changed")
             fleet.services.clear()
-            watcher.refresh()
+            await watcher.refresh()
 
-    first.mkdir()
-    second.mkdir()
+    for directory in (first, second, beside):
+        directory.mkdir()
     uvloop.run(main())
 
 
