@@ -39,14 +39,14 @@ def ask_redis(port: int, *words: str) -> str:
 
 
 @needs_redis
-@pytest.mark.parametrize("port", ["auto", "number"])
+@pytest.mark.parametrize(("port", "kind"), [("auto", "cache"), ("number", "database")])
 def test_redis_is_checked_over_tcp_and_found_by_those_who_need_it(
-    project: Project, port: str
+    project: Project, port: str, kind: str
 ) -> None:
     number = free_port()
     project.config(
         {
-            "cache": redis(port="auto" if port == "auto" else number),
+            "cache": redis(port="auto" if port == "auto" else number, service_type=kind),
             "app": {
                 "port": free_port(),
                 "dependencies": ["cache"],
@@ -133,3 +133,24 @@ def test_a_worker_ends_by_the_signal_that_the_config_names(project: Project) -> 
     eventually(lambda: "ready" in project.ok("logs", "a").out, "it runs")
     project.ok("stop", "a")
     assert "hung up" in project.ok("logs", "a").out
+
+
+def test_profiles_are_started_when_they_are_asked_for_or_needed(project: Project) -> None:
+    project.config(
+        {
+            "shop": {"port": free_port()},
+            "debugger": {"port": free_port(), "profiles": ["debug"]},
+            "report": {"port": free_port(), "profiles": ["night"], "dependencies": ["archive"]},
+            "archive": {"port": free_port(), "profiles": ["other"]},
+        }
+    )
+
+    def running() -> set[str]:
+        return {s["name"] for s in project.status()["services"] if s["status"] == "running"}
+
+    project.ok("up")
+    assert running() == {"shop"}
+    project.ok("up", "--profile", "debug")
+    assert running() == {"shop", "debugger"}
+    project.ok("up", "report")
+    assert running() == {"shop", "debugger", "report", "archive"}
