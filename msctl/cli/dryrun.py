@@ -8,7 +8,7 @@ from msctl.config.models import Condition, FleetConfig, ServiceConfig
 from msctl.config.naming import choose_services
 from msctl.core.plan import DependencyGraph
 from msctl.render.table import Cell, Column, layout
-from msctl.runtime.planning import spread
+from msctl.runtime.planning import spread, without_profile
 
 _COLUMNS = (
     Column("STEP", right=True),
@@ -31,7 +31,7 @@ def print_plan(
     names = choose_services(names, fleet.services)
     scale = spread(scale, fleet.services)
     graph = DependencyGraph({n: s.dependencies for n, s in fleet.services.items()})
-    chosen = graph.closure(names or _by_profile(fleet, profiles), no_deps=no_deps)
+    chosen = graph.closure(names or without_profile(fleet, profiles), no_deps=no_deps)
     rows = [
         [
             Cell(str(step)),
@@ -45,14 +45,6 @@ def print_plan(
     decorated = streams.is_decorated(sys.stdout)
     for line in layout(_COLUMNS, rows, width=streams.stdout_width(), decorated=decorated):
         streams.write(line)
-
-
-def _by_profile(fleet: FleetConfig, asked_for: frozenset[str]) -> list[str]:
-    return [
-        name
-        for name, service in fleet.services.items()
-        if not service.profiles or asked_for & {*service.profiles}
-    ]
 
 
 def _conditions(service: ServiceConfig, chosen: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msctl.core.watching import Watched
 from msctl.proxy.meters import Meters
+from msctl.runtime.background import in_background
 from msctl.runtime.commands import Commands
 from msctl.runtime.environment import working_dir
 from msctl.runtime.memory_watch import MemoryWatch
@@ -40,13 +41,8 @@ class Automation:
             await stack.enter_async_context(self._scaler.running())
             await stack.enter_async_context(self._memory.running())
             await stack.enter_async_context(self._watcher.running())
-            refreshing = asyncio.create_task(self._refresh(), name="watch list")
-            try:
-                yield
-            finally:
-                refreshing.cancel()
-                with suppress(asyncio.CancelledError):
-                    await refreshing
+            await stack.enter_async_context(in_background(self._refresh(), "watch list"))
+            yield
 
     async def _refresh(self) -> None:
         """Follow what is watched: it changes with the wishes."""

@@ -1,12 +1,13 @@
 """Replaces instances that use more memory than `resources: {memory}` says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
 from msctl.model import ServiceStatus
+from msctl.runtime.background import in_background
 from msctl.runtime.limits import size
 from msctl.runtime.orchestrator import Orchestrator
 from msctl.runtime.proctree import descendants, resident_memory
@@ -41,16 +42,9 @@ class MemoryWatch:
         self._ages: dict[str, float] = {}
         """How old an instance of a service has to be; those with no replacement yet are missing."""
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Watch while the context lasts."""
-        task = asyncio.create_task(self._watch(), name="memory")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return in_background(self._watch(), "memory")
 
     async def _watch(self) -> None:
         while True:

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
 from msctl.config.models import ServiceConfig
 from msctl.core.autoscale import Autoscaler, Load
 from msctl.proxy.meters import Meters
+from msctl.runtime.background import in_background
 from msctl.runtime.orchestrator import Orchestrator
 
 INTERVAL: Final = 0.1
@@ -42,16 +43,9 @@ class Scaler:
         """Services at 0 that somebody calls."""
         self._news = asyncio.Event()
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Scale while the context lasts."""
-        task = asyncio.create_task(self._watch(), name="scale")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return in_background(self._watch(), "scale")
 
     def summon(self, service: str) -> bool:
         """Have a service started that is at 0 and wanted; True when there will be an instance.
