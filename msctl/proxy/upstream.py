@@ -2,6 +2,7 @@
 
 import asyncio
 import select
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -112,6 +113,54 @@ class UpstreamConnection(Stream):
         return info("sockname") is not None and info("sockname") == info("peername")
 
 
+class KeptConnections:
+    """Connections to one instance that no call needs now, the one that rested longest first.
+
+    They are used in turn. If the one used last were taken first, its response could overtake
+    those that came in before it: a loop that is busy looks first at the connections that it
+    has just served.
+    """
+
+    __slots__ = ("queue", "spare", "spare_since")
+
+    def __init__(self, now: float) -> None:
+        self.queue: deque[UpstreamConnection] = deque()
+        self.spare = 0
+        """As many as were left over at every moment since `spare_since`."""
+        self.spare_since = now
+
+    def add(self, connection: UpstreamConnection, now: float) -> None:
+        """Keep a connection whose response has been read to its end."""
+        connection.reused = True
+        connection.idle_since = now
+        self.queue.append(connection)
+
+    def take(self) -> UpstreamConnection:
+        """Lend the first one out."""
+        connection = self.queue.popleft()
+        connection.idle_since = None
+        self.spare = min(self.spare, len(self.queue))
+        return connection
+
+    def remove(self, connection: UpstreamConnection) -> None:
+        """Forget a connection that is to be closed."""
+        if connection in self.queue:
+            self.queue.remove(connection)
+            self.spare = min(self.spare, len(self.queue))
+
+    def shrink(self, now: float) -> list[UpstreamConnection]:
+        """Give up those that rest for 4 s, and those that nobody needed in the last 4 s."""
+        surplus = sum(now - _since(one) >= KEEP_IDLE for one in self.queue)
+        counted = now - self.spare_since >= KEEP_IDLE
+        if counted:
+            surplus = max(surplus, self.spare)
+        going = [self.queue.popleft() for _ in range(surplus)]
+        if counted:
+            self.spare, self.spare_since = len(self.queue), now
+        self.spare = min(self.spare, len(self.queue))
+        return going
+
+
 class UpstreamPool:
     """Owns every upstream connection; lends them out and keeps the idle ones 4 s.
 
@@ -123,7 +172,7 @@ class UpstreamPool:
         self._clock = clock
         self._is_current = is_current
         self._open: set[UpstreamConnection] = set()
-        self._idle: dict[InstanceKey, list[UpstreamConnection]] = {}
+        self._idle: dict[InstanceKey, KeptConnections] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._all_closed: asyncio.Future[None] | None = None
 
@@ -158,59 +207,49 @@ class UpstreamPool:
         if not self._is_current(connection.instance) or not connection.is_silent():
             connection.close()
             return
-        connection.reused = True
-        connection.idle_since = self._clock.now()
         connection.resume_reading()
-        self._idle.setdefault(key_of(connection.instance), []).append(connection)
-        if self._sweep is None:
-            self._sweep_after(KEEP_IDLE)
+        self.put_back(connection, key_of(connection.instance), self._clock.now())
 
     def take_ready(
         self, key: InstanceKey, now: float, *, repeatable: bool
     ) -> UpstreamConnection | None:
-        """Return the kept connection used last if it is good, None if that takes a closer look.
+        """Return the next kept connection if it is good, None if that takes a closer look.
 
         A `repeatable` request may get one that has ended this moment: it is sent again on a
         fresh one then (router.md, What counts).
         """
-        connections = self._idle.get(key)
-        if not connections:
+        kept = self._idle.get(key)
+        if kept is None or not kept.queue:
             return None
-        connection = connections[-1]
+        connection = kept.queue[0]
         poll, since = connection.poll, connection.idle_since
         if poll is None or since is None or now - since >= KEEP_IDLE or connection.buffer:
             return None
         if (now - since >= JUST_NOW or not repeatable) and poll.poll(0):
             return None  # it has ended, or speaks unasked, and the loop has not told yet
-        del connections[-1]
-        connection.idle_since = None
-        return connection
+        return kept.take()
 
     def put_back(self, connection: UpstreamConnection, key: InstanceKey, now: float) -> None:
         """Take a connection back whose response came whole, from an instance in order."""
-        connection.reused = True
-        connection.idle_since = now
-        connections = self._idle.get(key)
-        if connections is None:
-            connections = self._idle[key] = []
-        connections.append(connection)
+        kept = self._idle.get(key)
+        if kept is None:
+            kept = self._idle[key] = KeptConnections(now)
+        kept.add(connection, now)
         if self._sweep is None:
             self._sweep_after(KEEP_IDLE)
 
     def drop(self, key: InstanceKey) -> None:
         """Close the idle connections of an instance that takes no more requests."""
-        for connection in self._idle.pop(key, []):
+        kept = self._idle.pop(key, None)
+        for connection in kept.queue if kept is not None else ():
             connection.idle_since = None
             connection.close()
 
     def drop_connection(self, connection: UpstreamConnection) -> None:
         """Close one idle connection."""
-        key = key_of(connection.instance)
-        connections = self._idle.get(key, [])
-        if connection in connections:
-            connections.remove(connection)
-            if not connections:
-                del self._idle[key]
+        kept = self._idle.get(key_of(connection.instance))
+        if kept is not None:
+            kept.remove(connection)
         connection.idle_since = None
         connection.close()
 
@@ -242,10 +281,11 @@ class UpstreamPool:
 
     def idle(self, instance: ServiceInstance) -> int:
         """How many connections are kept for the instance."""
-        return len(self._idle.get(key_of(instance), ()))
+        kept = self._idle.get(key_of(instance))
+        return len(kept.queue) if kept is not None else 0
 
     def __repr__(self) -> str:
-        kept = sum(map(len, self._idle.values()))
+        kept = sum(len(kept.queue) for kept in self._idle.values())
         return f"<UpstreamPool open={len(self._open)} idle={kept}>"
 
     def _abandon(self, connection: UpstreamConnection) -> None:
@@ -254,31 +294,34 @@ class UpstreamPool:
         self.closed(connection)
 
     def _take_idle(self, instance: ServiceInstance) -> UpstreamConnection | None:
-        """Return the kept connection used last that is still good; the others are dropped."""
+        """Return the next kept connection that is still good; those before it are dropped."""
         oldest = self._clock.now() - KEEP_IDLE
-        connections = self._idle.get(key_of(instance), [])
-        while connections:
-            connection = connections[-1]
-            since = connection.idle_since
-            if since is not None and since > oldest and connection.is_silent():
-                connections.pop()
-                if not connections:
-                    del self._idle[key_of(instance)]
-                connection.idle_since = None
-                return connection
+        kept = self._idle.get(key_of(instance))
+        while kept is not None and kept.queue:
+            connection = kept.queue[0]
+            if _since(connection) > oldest and connection.is_silent():
+                return kept.take()
             self.drop_connection(connection)
         return None
 
     def _sweep_after(self, delay: float) -> None:
-        self._sweep = asyncio.get_running_loop().call_later(delay, self._drop_expired)
+        self._sweep = asyncio.get_running_loop().call_later(delay, self._drop_unneeded)
 
-    def _drop_expired(self) -> None:
+    def _drop_unneeded(self) -> None:
         self._sweep = None
         now = self._clock.now()
-        for connections in tuple(self._idle.values()):
-            for connection in tuple(connections):
-                if now - (connection.idle_since or 0.0) >= KEEP_IDLE:
-                    self.drop_connection(connection)
-        since = [c.idle_since or 0.0 for kept in self._idle.values() for c in kept]
-        if since:
-            self._sweep_after(max(0.01, min(since) + KEEP_IDLE - now))
+        for key, kept in tuple(self._idle.items()):
+            for connection in kept.shrink(now):
+                connection.idle_since = None
+                connection.close()
+            if not kept.queue:
+                del self._idle[key]
+        if self._idle:
+            oldest = min(_since(kept.queue[0]) for kept in self._idle.values())
+            self._sweep_after(max(0.01, oldest + KEEP_IDLE - now))
+
+
+def _since(connection: UpstreamConnection) -> float:
+    """Return since when a kept connection rests."""
+    assert connection.idle_since is not None, "it is kept"
+    return connection.idle_since

@@ -8,7 +8,7 @@ import pytest
 from msctl.core.outcome import Outcome
 from msctl.model import ServiceInstance, ServiceStatus
 from msctl.proxy.faults import UpstreamFailed
-from msctl.proxy.upstream import KEEP_IDLE, UpstreamPool
+from msctl.proxy.upstream import KEEP_IDLE, UpstreamPool, key_of
 from tests.proxy.harness import FakeClock, Peer, Upstream, fleet, get, ok, run, until
 from tests.proxy.scripts import LOOPS
 
@@ -59,8 +59,75 @@ def test_an_idle_connection_is_closed_after_4_s_without_anyone_asking() -> None:
             connection = await pool.acquire(instance, fresh=False)
             pool.release(connection)
             clock.time += KEEP_IDLE
-            pool._drop_expired()
+            pool._drop_unneeded()
             await until(lambda: connection.lost, "it stays open")
+            assert pool.idle(instance) == 0
+
+    run(main())
+
+
+def test_kept_connections_are_used_in_turn() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with Upstream(stay) as upstream, pool_for(upstream, clock) as (pool, instance):
+            three = [await pool.acquire(instance, fresh=False) for _ in range(3)]
+            for connection in three:
+                pool.release(connection)
+            for turn in range(7):
+                key = key_of(instance)
+                ready = pool.take_ready(key, clock.now(), repeatable=False)
+                assert ready is three[turn % 3]
+                pool.put_back(ready, key, clock.now())
+            again = await pool.acquire(instance, fresh=False)
+            assert again is three[1]
+            pool.release(again)
+
+    run(main())
+
+
+@pytest.mark.parametrize("needed", [1, 2, 5])
+def test_connections_that_a_burst_left_over_are_closed_though_all_are_used_in_turn(
+    needed: int,
+) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with Upstream(stay) as upstream, pool_for(upstream, clock) as (pool, instance):
+            many = [await pool.acquire(instance, fresh=False) for _ in range(6)]
+            for connection in many:
+                pool.release(connection)
+
+            async def two_looks() -> None:
+                for _ in range(2):
+                    for _ in range(100):
+                        clock.time += KEEP_IDLE / 100
+                        now = [await pool.acquire(instance, fresh=False) for _ in range(needed)]
+                        for connection in now:
+                            pool.release(connection)
+                    pool._drop_unneeded()
+
+            await two_looks()
+            assert pool.idle(instance) == needed
+            await until(lambda: sum(one.lost for one in many) == 6 - needed, "some are open")
+            await two_looks()
+            assert pool.idle(instance) == needed
+            assert sum(one.lost for one in many) == 6 - needed
+
+    run(main())
+
+
+def test_what_was_lent_out_at_once_is_kept_for_4_s_after_it_was_last_needed() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with Upstream(stay) as upstream, pool_for(upstream, clock) as (pool, instance):
+            for _ in range(5):
+                many = [await pool.acquire(instance, fresh=False) for _ in range(4)]
+                for connection in many:
+                    pool.release(connection)
+                clock.time += KEEP_IDLE / 2
+                pool._drop_unneeded()
+                assert pool.idle(instance) == 4
+            clock.time += KEEP_IDLE / 2
+            pool._drop_unneeded()
             assert pool.idle(instance) == 0
 
     run(main())
