@@ -113,7 +113,7 @@ class UpstreamConnection(Stream):
         return info("sockname") is not None and info("sockname") == info("peername")
 
 
-class KeptConnections:
+class KeptConnections(deque["UpstreamConnection"]):
     """Connections to one instance that no call needs now, the one that rested longest first.
 
     They are used in turn. If the one used last were taken first, its response could overtake
@@ -121,43 +121,36 @@ class KeptConnections:
     has just served.
     """
 
-    __slots__ = ("queue", "spare", "spare_since")
-
     def __init__(self, now: float) -> None:
-        self.queue: deque[UpstreamConnection] = deque()
+        super().__init__()
         self.spare = 0
         """As many as were left over at every moment since `spare_since`."""
         self.spare_since = now
 
-    def add(self, connection: UpstreamConnection, now: float) -> None:
-        """Keep a connection whose response has been read to its end."""
-        connection.reused = True
-        connection.idle_since = now
-        self.queue.append(connection)
-
     def take(self) -> UpstreamConnection:
         """Lend the first one out."""
-        connection = self.queue.popleft()
+        connection = self.popleft()
         connection.idle_since = None
-        self.spare = min(self.spare, len(self.queue))
+        if len(self) < self.spare:  # noqa: PLR1730 - this is the hot path, and `min` a call
+            self.spare = len(self)
         return connection
 
-    def remove(self, connection: UpstreamConnection) -> None:
-        """Forget a connection that is to be closed."""
-        if connection in self.queue:
-            self.queue.remove(connection)
-            self.spare = min(self.spare, len(self.queue))
+    def forget(self, connection: UpstreamConnection) -> None:
+        """Leave a connection out that is to be closed."""
+        if connection in self:
+            self.remove(connection)
+            self.spare = min(self.spare, len(self))
 
     def shrink(self, now: float) -> list[UpstreamConnection]:
         """Give up those that rest for 4 s, and those that nobody needed in the last 4 s."""
-        surplus = sum(now - _since(one) >= KEEP_IDLE for one in self.queue)
+        surplus = sum(now - _since(one) >= KEEP_IDLE for one in self)
         counted = now - self.spare_since >= KEEP_IDLE
         if counted:
             surplus = max(surplus, self.spare)
-        going = [self.queue.popleft() for _ in range(surplus)]
+        going = [self.popleft() for _ in range(surplus)]
         if counted:
-            self.spare, self.spare_since = len(self.queue), now
-        self.spare = min(self.spare, len(self.queue))
+            self.spare, self.spare_since = len(self), now
+        self.spare = min(self.spare, len(self))
         return going
 
 
@@ -219,9 +212,9 @@ class UpstreamPool:
         fresh one then (router.md, What counts).
         """
         kept = self._idle.get(key)
-        if kept is None or not kept.queue:
+        if not kept:
             return None
-        connection = kept.queue[0]
+        connection = kept[0]
         poll, since = connection.poll, connection.idle_since
         if poll is None or since is None or now - since >= KEEP_IDLE or connection.buffer:
             return None
@@ -234,14 +227,15 @@ class UpstreamPool:
         kept = self._idle.get(key)
         if kept is None:
             kept = self._idle[key] = KeptConnections(now)
-        kept.add(connection, now)
+        connection.reused = True
+        connection.idle_since = now
+        kept.append(connection)
         if self._sweep is None:
             self._sweep_after(KEEP_IDLE)
 
     def drop(self, key: InstanceKey) -> None:
         """Close the idle connections of an instance that takes no more requests."""
-        kept = self._idle.pop(key, None)
-        for connection in kept.queue if kept is not None else ():
+        for connection in self._idle.pop(key, ()):
             connection.idle_since = None
             connection.close()
 
@@ -249,7 +243,7 @@ class UpstreamPool:
         """Close one idle connection."""
         kept = self._idle.get(key_of(connection.instance))
         if kept is not None:
-            kept.remove(connection)
+            kept.forget(connection)
         connection.idle_since = None
         connection.close()
 
@@ -281,11 +275,10 @@ class UpstreamPool:
 
     def idle(self, instance: ServiceInstance) -> int:
         """How many connections are kept for the instance."""
-        kept = self._idle.get(key_of(instance))
-        return len(kept.queue) if kept is not None else 0
+        return len(self._idle.get(key_of(instance), ()))
 
     def __repr__(self) -> str:
-        kept = sum(len(kept.queue) for kept in self._idle.values())
+        kept = sum(map(len, self._idle.values()))
         return f"<UpstreamPool open={len(self._open)} idle={kept}>"
 
     def _abandon(self, connection: UpstreamConnection) -> None:
@@ -297,8 +290,8 @@ class UpstreamPool:
         """Return the next kept connection that is still good; those before it are dropped."""
         oldest = self._clock.now() - KEEP_IDLE
         kept = self._idle.get(key_of(instance))
-        while kept is not None and kept.queue:
-            connection = kept.queue[0]
+        while kept:
+            connection = kept[0]
             if _since(connection) > oldest and connection.is_silent():
                 return kept.take()
             self.drop_connection(connection)
@@ -314,10 +307,10 @@ class UpstreamPool:
             for connection in kept.shrink(now):
                 connection.idle_since = None
                 connection.close()
-            if not kept.queue:
+            if not kept:
                 del self._idle[key]
         if self._idle:
-            oldest = min(_since(kept.queue[0]) for kept in self._idle.values())
+            oldest = min(_since(kept[0]) for kept in self._idle.values())
             self._sweep_after(max(0.01, oldest + KEEP_IDLE - now))
 
 
