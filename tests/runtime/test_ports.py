@@ -90,8 +90,9 @@ def test_a_port_in_use_is_an_error_that_names_its_holder() -> None:
 
 @pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
 def test_a_port_that_is_taken_on_ipv6_alone_is_in_use_and_nothing_stays_bound() -> None:
-    with front_door("::1") as listeners:
-        port = port_of(listeners[0])
+    with front_door("localhost") as (ipv4, ipv6):
+        port = port_of(ipv6)
+        ipv4.close()  # bound until now, so that no connection of somebody else has the number
         with pytest.raises(PortInUse):
             ports.bind_front_door("api", "localhost", port)
         with front_door("127.0.0.1", port):
