@@ -8,7 +8,7 @@ import pytest
 from msctl.core.outcome import Outcome
 from msctl.model import ServiceInstance, ServiceStatus
 from msctl.proxy.faults import UpstreamFailed
-from msctl.proxy.upstream import KEEP_IDLE, UpstreamPool, key_of
+from msctl.proxy.upstream import KEEP_IDLE, UpstreamConnection, UpstreamPool, key_of
 from tests.proxy.harness import FakeClock, Peer, Upstream, fleet, get, ok, run, until
 from tests.proxy.scripts import LOOPS
 
@@ -24,6 +24,15 @@ async def pool_for(
     finally:
         await pool.close()
         assert repr(pool) == "<UpstreamPool open=0 idle=0>"
+
+
+async def use_at_once(
+    pool: UpstreamPool, instance: ServiceInstance, count: int
+) -> list[UpstreamConnection]:
+    connections = [await pool.acquire(instance, fresh=False) for _ in range(count)]
+    for connection in connections:
+        pool.release(connection)
+    return connections
 
 
 async def stay(peer: Peer) -> None:
@@ -70,9 +79,7 @@ def test_kept_connections_are_used_in_turn() -> None:
     async def main() -> None:
         clock = FakeClock()
         async with Upstream(stay) as upstream, pool_for(upstream, clock) as (pool, instance):
-            three = [await pool.acquire(instance, fresh=False) for _ in range(3)]
-            for connection in three:
-                pool.release(connection)
+            three = await use_at_once(pool, instance, 3)
             for turn in range(7):
                 key = key_of(instance)
                 ready = pool.take_ready(key, clock.now(), repeatable=False)
@@ -92,17 +99,13 @@ def test_connections_that_a_burst_left_over_are_closed_though_all_are_used_in_tu
     async def main() -> None:
         clock = FakeClock()
         async with Upstream(stay) as upstream, pool_for(upstream, clock) as (pool, instance):
-            many = [await pool.acquire(instance, fresh=False) for _ in range(6)]
-            for connection in many:
-                pool.release(connection)
+            many = await use_at_once(pool, instance, 6)
 
             async def two_looks() -> None:
                 for _ in range(2):
                     for _ in range(100):
                         clock.time += KEEP_IDLE / 100
-                        now = [await pool.acquire(instance, fresh=False) for _ in range(needed)]
-                        for connection in now:
-                            pool.release(connection)
+                        await use_at_once(pool, instance, needed)
                     pool._drop_unneeded()
 
             await two_looks()
@@ -120,9 +123,7 @@ def test_what_was_lent_out_at_once_is_kept_for_4_s_after_it_was_last_needed() ->
         clock = FakeClock()
         async with Upstream(stay) as upstream, pool_for(upstream, clock) as (pool, instance):
             for _ in range(5):
-                many = [await pool.acquire(instance, fresh=False) for _ in range(4)]
-                for connection in many:
-                    pool.release(connection)
+                await use_at_once(pool, instance, 4)
                 clock.time += KEEP_IDLE / 2
                 pool._drop_unneeded()
                 assert pool.idle(instance) == 4
